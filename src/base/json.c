@@ -678,34 +678,35 @@ bool json_write_double(struct buffer *out, double value, struct error *e)
 {
     if (!isfinite(value))
         return error_set(e, EDOM, isnan(value) ? "NaN is not JSON" : "an infinite number is not JSON");
-    char digits[24], *end = digits + sizeof digits, text[64];
-    struct buffer b = {.data = text, .capacity = sizeof text, .limit = sizeof text}; /* never full */
+    if (!buffer_reserve(out, 32)) /* more than any of the forms below needs, so that none of the steps can fail */
+        return out_of_memory(e);
+    char digits[24], *end = digits + sizeof digits;
     struct decimal d = value == 0 ? (struct decimal){0, 0} : shortest_decimal(fabs(value));
     const char *at = format_digits(end, d.digits);
     int count = (int)(end - at), point = count + d.exponent; /* 0.digits * 10^point */
     if (signbit(value))
-        buffer_add(&b, '-');
+        buffer_add(out, '-');
     if (point > 16 || point < -3) {
-        buffer_add(&b, *at);
+        buffer_add(out, *at);
         if (count > 1) {
-            buffer_add(&b, '.');
-            buffer_append(&b, at + 1, (size_t)count - 1);
+            buffer_add(out, '.');
+            buffer_append(out, at + 1, (size_t)count - 1);
         }
-        buffer_puts(&b, point > 0 ? "e+" : "e-");
+        buffer_puts(out, point > 0 ? "e+" : "e-");
         at = format_digits(end, (uint64_t)abs(point - 1));
-        buffer_append(&b, at, (size_t)(end - at));
+        buffer_append(out, at, (size_t)(end - at));
     } else if (point <= 0) {
-        buffer_puts(&b, "0.");
-        buffer_append(&b, "000", (size_t)-point);
-        buffer_append(&b, at, (size_t)count);
+        buffer_puts(out, "0.");
+        buffer_append(out, "000", (size_t)-point);
+        buffer_append(out, at, (size_t)count);
     } else if (point >= count) {
-        buffer_append(&b, at, (size_t)count);
-        buffer_append(&b, "000000000000000", (size_t)(point - count));
-        buffer_puts(&b, ".0");
+        buffer_append(out, at, (size_t)count);
+        buffer_append(out, "000000000000000", (size_t)(point - count));
+        buffer_puts(out, ".0");
     } else {
-        buffer_append(&b, at, (size_t)point);
-        buffer_add(&b, '.');
-        buffer_append(&b, at + point, (size_t)(count - point));
+        buffer_append(out, at, (size_t)point);
+        buffer_add(out, '.');
+        buffer_append(out, at + point, (size_t)(count - point));
     }
-    return buffer_append(out, text, b.length) || out_of_memory(e);
+    return true;
 }

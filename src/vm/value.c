@@ -245,10 +245,11 @@ static bool write_path(struct buffer *path, const struct level *level)
 /* Puts the path to the innermost level's member before the message; returns false. */
 static bool fail_at(const struct encoder *en, const struct level *level, int code, const char *message)
 {
-    char text[600];
-    struct buffer path = {.data = text, .capacity = sizeof text, .limit = sizeof text};
-    const char *cut = write_path(&path, level) ? "" : "…";
-    return error_set(en->e, code, "%.*s%s%s%s", (int)path.length, text, cut, path.length > 0 ? ": " : "", message);
+    struct buffer path = {.limit = 600};
+    const char *cut = write_path(&path, level) ? "" : "…", *text = path.length > 0 ? path.data : "";
+    error_set(en->e, code, "%.*s%s%s%s", (int)path.length, text, cut, level != NULL ? ": " : "", message);
+    buffer_free(&path);
+    return false;
 }
 
 static bool fail(const struct encoder *en, const char *message) { return fail_at(en, en->level, EINVAL, message); }
@@ -339,6 +340,8 @@ static bool encode_array(struct encoder *en, int index, struct level *level)
 static int compare_members(const void *left, const void *right)
 {
     const struct member *a = left, *b = right;
+    if (a->length > 0 && b->length > 0 && *a->name != *b->name) /* mostly decides, without a call */
+        return (unsigned char)*a->name < (unsigned char)*b->name ? -1 : 1;
     int order = memcmp(a->name, b->name, a->length < b->length ? a->length : b->length);
     return order != 0 ? order : (a->length > b->length) - (a->length < b->length);
 }
