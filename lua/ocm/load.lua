@@ -1,0 +1,76 @@
+--- Runs a plugin's script and says what is wrong with it: load(path) -> declaration, or nil and a text, a line for each problem.
+
+local plugin = require "ocm.plugin"
+
+--- The line of a key in the script's text: from `line` on, the keys of the problem one after the other.
+local function line_of(lines, line, keys)
+  local found = math.max(line, 1)
+  for _, key in ipairs(keys) do
+    local name = tostring(key):gsub("%p", "%%%0")
+    local from
+    for i = found, #lines do
+      local text = lines[i]
+      if text:find("%f[%w_]" .. name .. "%f[^%w_]%s*=[^=]") or text:find("%f[%w_]" .. name .. "%s*=$") or text:find("[%[\"'{,%s]" .. name .. "[\"']") then
+        from = i
+        break
+      end
+    end
+    if not from then break end
+    found = from
+  end
+  return found
+end
+
+local function read_lines(path)
+  local lines, file = {}, io.open(path)
+  if not file then return lines end
+  for text in file:lines() do lines[#lines + 1] = text end
+  file:close()
+  return lines
+end
+
+local function report(path, declaration)
+  local file = declaration.source and declaration.source:match "^@(.+)" or path
+  local lines = read_lines(file)
+  local texts = {}
+  for _, problem in ipairs(declaration.problems) do
+    local line = line_of(lines, declaration.line, problem.keys)
+    local keys = {}
+    for i, key in ipairs(problem.keys) do keys[i] = tostring(key) end
+    local where = table.concat(keys, ".")
+    local text = (where == "" or problem.text:find("unknown", 1, true)) and problem.text or where .. ": " .. problem.text
+    texts[#texts + 1] = { line = line, text = ("%s:%d: %s"):format(file, line, text) }
+  end
+  table.sort(texts, function(a, b)
+    if a.line ~= b.line then return a.line < b.line end
+    return a.text < b.text
+  end)
+  for i, each in ipairs(texts) do texts[i] = each.text end
+  return table.concat(texts, "\n")
+end
+
+--- Modules beside the script come first.
+local function search_beside(path)
+  local folder = path:match "^(.*)/[^/]*$" or "."
+  if folder == "" then folder = "/" end
+  folder = folder:gsub("[;?]", "_") -- what package.path gives a meaning of its own
+  package.path = ("%s/?.lua;%s/?/init.lua;%s"):format(folder, folder, package.path)
+  package.cpath = ("%s/?.so;%s"):format(folder, package.cpath)
+end
+
+return function(path)
+  search_beside(path)
+  local chunk, reason = loadfile(path)
+  if not chunk then return nil, reason end
+  local ok, declaration = pcall(chunk, table.unpack(arg, 1))
+  if not ok then
+    if type(declaration) == "string" then return nil, declaration end
+    local told, text = pcall(tostring, declaration)
+    return nil, ("%s: it raised an error that is no text: %s"):format(path, told and text or type(declaration))
+  end
+  if not plugin.is_declaration(declaration) then
+    return nil, ("%s: it returned %s instead of its declaration: end it with 'return ocm.plugin { … }'"):format(path, declaration == nil and "nothing" or "a " .. type(declaration))
+  end
+  if #declaration.problems > 0 then return nil, report(path, declaration) end
+  return declaration
+end

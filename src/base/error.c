@@ -1,0 +1,43 @@
+/* Errors as values: see error.h. */
+#include "base/error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static size_t format_into(struct error *e, const char *format, va_list arguments)
+{
+    int written = vsnprintf(e->message, sizeof e->message, format, arguments);
+    if (written < 0) {
+        e->message[0] = '\0';
+        return 0;
+    }
+    return (size_t)written < sizeof e->message ? (size_t)written : sizeof e->message - 1;
+}
+
+bool error_set(struct error *e, int code, const char *format, ...)
+{
+    if (e == NULL)
+        return false;
+    e->code = code;
+    va_list arguments;
+    va_start(arguments, format);
+    format_into(e, format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+bool error_errno(struct error *e, int code, const char *format, ...)
+{
+    if (e == NULL)
+        return false;
+    e->code = code;
+    va_list arguments;
+    va_start(arguments, format);
+    size_t used = format_into(e, format, arguments);
+    va_end(arguments);
+    char reason[128];
+    const char *text = strerror_r(code, reason, sizeof reason);
+    (void)snprintf(e->message + used, sizeof e->message - used, ": %s", text);
+    return false;
+}

@@ -1,0 +1,361 @@
+/* The log's lines, its queue, and the thread that writes it: see log.h.
+ *
+ * The thread sleeps in one poll(): on an eventfd (something was queued), on the pipe that stands for stdout, and, while
+ * bytes are waiting, on stderr being writable.  It writes at most PIPE_BUF bytes at a time, which a pipe that polls as
+ * writable takes without blocking; so a reader that has stopped costs nothing but the lines that the queue cannot hold.
+ * stderr is never made non-blocking: its open file belongs to the user's terminal, too. */
+#include "base/log.h"
+#include "base/buffer.h"
+#include "base/json.h"
+#include "base/secret.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    LINE_MAX_BYTES = 31 * 1024, /* the manager's reader gives up at 64 KiB */
+    QUEUE_MAX_BYTES = 1024 * 1024,
+};
+
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t flushed;
+    pthread_t thread;
+    struct buffer queue; /* lines not yet written */
+    unsigned long lost;  /* lines dropped since the last report */
+    bool running, stopping, broken;
+    int wake;   /* eventfd */
+    int output; /* read end of the pipe that stands for stdout */
+    int terminal;  /* is stderr one? -1: not asked yet */
+} state = {.lock = PTHREAD_MUTEX_INITIALIZER, .flushed = PTHREAD_COND_INITIALIZER, .wake = -1, .output = -1, .terminal = -1};
+
+const char *log_level_name(enum log_level level)
+{
+    static const char *const names[] = {"DEBUG", "INFO", "WARN", "ERROR"};
+    return names[level];
+}
+
+/* Where text may be cut at `limit` bytes without splitting a UTF-8 sequence. */
+static size_t cut(const char *text, size_t length, size_t limit)
+{
+    if (length <= limit)
+        return length;
+    size_t at = limit;
+    while (at > 0 && limit - at < 4 && ((unsigned char)text[at] & 0xC0) == 0x80)
+        at--;
+    return at;
+}
+
+static bool reserved(const char *name) { return strcmp(name, "time") == 0 || strcmp(name, "level") == 0 || strcmp(name, "msg") == 0; }
+
+static bool format_json(struct buffer *line, enum log_level level, const char *msg, size_t length, const struct log_attribute *attributes, size_t count)
+{
+    struct timespec now;
+    struct tm utc;
+    char stamp[32];
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &utc);
+    strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &utc);
+    bool ok = buffer_printf(line, "{\"time\":\"%s.%09ldZ\",\"level\":\"%s\",\"msg\":", stamp, now.tv_nsec, log_level_name(level)) &&
+              json_write_lenient(line, msg, length);
+    bool truncated = false;
+    for (size_t i = 0; ok && i < count; i++) {
+        size_t before = line->length;
+        ok = buffer_add(line, ',') && json_write_lenient(line, attributes[i].name, strlen(attributes[i].name));
+        if (ok && reserved(attributes[i].name)) {
+            line->length--;
+            ok = buffer_puts(line, "_\"");
+        }
+        ok = ok && buffer_add(line, ':') && buffer_append(line, attributes[i].json, attributes[i].length);
+        if (line->length > LINE_MAX_BYTES - 32) {
+            line->length = before;
+            truncated = true;
+        }
+    }
+    if (ok && truncated)
+        ok = buffer_puts(line, ",\"truncated\":true");
+    return ok && buffer_puts(line, "}\n");
+}
+
+static bool format_text(struct buffer *line, enum log_level level, const char *msg, size_t length, const struct log_attribute *attributes, size_t count)
+{
+    static const char *const colours[] = {"\033[2m", "\033[32m", "\033[33m", "\033[31m"};
+    const char *no_color = getenv("NO_COLOR");
+    bool colour = no_color == NULL || *no_color == '\0';
+    struct timespec now;
+    struct tm local;
+    char stamp[16];
+    clock_gettime(CLOCK_REALTIME, &now);
+    localtime_r(&now.tv_sec, &local);
+    strftime(stamp, sizeof stamp, "%H:%M:%S", &local);
+    bool ok = buffer_printf(line, "%s.%03ld %s%-5s%s ", stamp, now.tv_nsec / 1000000, colour ? colours[level] : "", log_level_name(level), colour ? "\033[0m" : "");
+    for (size_t i = 0; ok && i < length; i++) /* a terminal must not be driven by what a plugin logs */
+        ok = buffer_add(line, (unsigned char)msg[i] < 0x20 && msg[i] != '\t' && msg[i] != '\n' ? '?' : msg[i]);
+    for (size_t i = 0; ok && i < count; i++)
+        ok = buffer_printf(line, " %s=", attributes[i].name) && buffer_append(line, attributes[i].json, attributes[i].length);
+    return ok && buffer_add(line, '\n');
+}
+
+/* The queue's own lock is held. */
+static void report_loss(void)
+{
+    char line[128];
+    int length = snprintf(line, sizeof line, "{\"level\":\"WARN\",\"msg\":\"log lines lost: nobody read them\",\"lost\":%lu}\n", state.lost);
+    if (length > 0 && buffer_append(&state.queue, line, (size_t)length))
+        state.lost = 0;
+}
+
+static void write_directly(const char *data, size_t length)
+{
+    while (length > 0) {
+        ssize_t written = write(STDERR_FILENO, data, length);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written <= 0)
+            return;
+        data += written;
+        length -= (size_t)written;
+    }
+}
+
+static void put(const struct buffer *line)
+{
+    pthread_mutex_lock(&state.lock);
+    if (!state.running) {
+        pthread_mutex_unlock(&state.lock);
+        write_directly(line->data, line->length);
+        return;
+    }
+    bool asleep = state.queue.length == 0;
+    if (state.queue.length + line->length > QUEUE_MAX_BYTES) {
+        state.lost++;
+    } else {
+        if (state.lost > 0)
+            report_loss();
+        if (!buffer_append(&state.queue, line->data, line->length))
+            state.lost++;
+    }
+    pthread_mutex_unlock(&state.lock);
+    if (asleep) {
+        uint64_t one = 1;
+        (void)!write(state.wake, &one, sizeof one);
+    }
+}
+
+static void write_line(enum log_level level, const char *msg, size_t length, const struct log_attribute *attributes, size_t count)
+{
+    size_t kept = cut(msg, length, state.terminal ? LINE_MAX_BYTES : LINE_MAX_BYTES / 2);
+    for (int attempt = 0; attempt < 2; attempt++) {
+        struct buffer line = {0};
+        bool ok = state.terminal ? format_text(&line, level, msg, kept, attributes, count) : format_json(&line, level, msg, kept, attributes, count);
+        bool fits = state.terminal || line.length <= LINE_MAX_BYTES + 64;
+        if (ok && fits)
+            put(&line);
+        buffer_free(&line);
+        if (!ok || fits)
+            return;
+        kept = cut(msg, length, LINE_MAX_BYTES / 6 - 64); /* a byte becomes six at most, as in \u0001 */
+    }
+}
+
+void log_write(enum log_level level, const char *msg, size_t length, const struct log_attribute *attributes, size_t count)
+{
+    enum { MOST = 64 };
+    if (state.terminal < 0)
+        state.terminal = isatty(STDERR_FILENO);
+    if (!secret_any()) {
+        write_line(level, msg, length, attributes, count);
+        return;
+    }
+    struct buffer text = {0};
+    struct log_attribute redacted[MOST];
+    size_t ends[MOST], used = 0;
+    if (count > MOST)
+        count = MOST;
+    bool ok = secret_redact(&text, msg, length);
+    length = text.length;
+    for (; ok && used < count; used++) {
+        ok = secret_redact_json(&text, attributes[used].json, attributes[used].length);
+        ends[used] = text.length;
+    }
+    for (size_t i = 0, start = length; ok && i < count; start = ends[i++])
+        redacted[i] = (struct log_attribute){attributes[i].name, text.data + start, ends[i] - start};
+    if (ok) /* else: no memory to hide what must be hidden, so the line is not written */
+        write_line(level, text.data, length, redacted, count);
+    buffer_free(&text);
+}
+
+void log_event(enum log_level level, const char *msg, ...)
+{
+    enum { MOST = 12 };
+    struct log_attribute attributes[MOST];
+    struct buffer values[MOST] = {{0}};
+    size_t count = 0;
+    va_list arguments;
+    va_start(arguments, msg);
+    for (const char *name; count < MOST && (name = va_arg(arguments, const char *)) != NULL; count++) {
+        const char *text = va_arg(arguments, const char *);
+        if (text == NULL)
+            text = "";
+        if (!json_write_lenient(&values[count], text, strlen(text)))
+            break;
+        attributes[count] = (struct log_attribute){name, values[count].data, values[count].length};
+    }
+    va_end(arguments);
+    log_write(level, msg, strlen(msg), attributes, count);
+    for (size_t i = 0; i < MOST; i++)
+        buffer_free(&values[i]);
+}
+
+/* ---- the thread ---- */
+
+/* Takes what stands in the pipe and logs its whole lines; `rest` keeps the last, unfinished one. */
+static void read_output(struct buffer *rest)
+{
+    char chunk[4096];
+    ssize_t got = read(state.output, chunk, sizeof chunk);
+    if (got <= 0)
+        return;
+    for (ssize_t i = 0; i < got; i++) {
+        if (chunk[i] == '\n' || rest->length >= LINE_MAX_BYTES / 6) {
+            if (rest->length > 0)
+                log_write(LEVEL_INFO, rest->data, rest->length, NULL, 0);
+            buffer_clear(rest);
+        }
+        if (chunk[i] != '\n')
+            (void)buffer_add(rest, chunk[i]);
+    }
+}
+
+static void *run(void *unused)
+{
+    struct buffer sending = {0}, rest = {0};
+    size_t sent = 0;
+    bool stopping = false;
+    while (!stopping || (sent < sending.length && !state.broken)) {
+        if (sent == sending.length) {
+            buffer_clear(&sending);
+            sent = 0;
+            pthread_mutex_lock(&state.lock);
+            struct buffer empty = sending;
+            sending = state.queue;
+            state.queue = empty;
+            if (sending.length == 0 && state.lost > 0)
+                report_loss();
+            stopping = state.stopping && sending.length == 0;
+            pthread_mutex_unlock(&state.lock);
+            if (stopping)
+                break;
+            if (state.broken)
+                buffer_clear(&sending);
+        }
+        struct pollfd fds[] = {{state.wake, POLLIN, 0}, {state.output, POLLIN, 0}, {STDERR_FILENO, POLLOUT, 0}};
+        bool pending = sent < sending.length;
+        if (poll(fds, pending ? 3 : 2, -1) < 0)
+            continue;
+        if (fds[0].revents & POLLIN) {
+            uint64_t count;
+            (void)!read(state.wake, &count, sizeof count);
+        }
+        if (fds[1].revents & (POLLIN | POLLHUP))
+            read_output(&rest);
+        if (pending && fds[2].revents != 0) {
+            size_t most = sending.length - sent < PIPE_BUF ? sending.length - sent : PIPE_BUF;
+            ssize_t written = write(STDERR_FILENO, sending.data + sent, most);
+            if (written > 0)
+                sent += (size_t)written;
+            else if (written < 0 && errno != EINTR && errno != EAGAIN) {
+                state.broken = true; /* nobody will ever read it: go on without */
+                sent = sending.length;
+            }
+        }
+    }
+    buffer_free(&sending);
+    buffer_free(&rest);
+    pthread_mutex_lock(&state.lock);
+    state.running = false;
+    pthread_cond_broadcast(&state.flushed);
+    pthread_mutex_unlock(&state.lock);
+    return unused;
+}
+
+bool log_start(int *handshake, struct error *e)
+{
+    int pipes[2] = {-1, -1};
+    *handshake = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+    if (*handshake < 0)
+        return error_errno(e, errno, "duplicating stdout");
+    if (pipe2(pipes, O_CLOEXEC) < 0 || (state.wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0) {
+        error_errno(e, errno, "opening the log's pipe");
+        goto fail;
+    }
+    state.output = pipes[0];
+    (void)fcntl(state.output, F_SETFL, O_NONBLOCK);
+    if (dup2(pipes[1], STDOUT_FILENO) < 0) {
+        error_errno(e, errno, "redirecting stdout");
+        goto fail;
+    }
+    close(pipes[1]);
+    state.running = true;
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, 128 * 1024);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    int failed = pthread_create(&state.thread, &attributes, run, NULL);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    if (failed) {
+        state.running = false;
+        return error_errno(e, failed, "starting the log's thread");
+    }
+    return true;
+fail:
+    close(*handshake);
+    if (pipes[0] >= 0) {
+        close(pipes[0]);
+        close(pipes[1]);
+    }
+    return false;
+}
+
+void log_stop(int milliseconds)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += milliseconds / 1000;
+    until.tv_nsec += (milliseconds % 1000) * 1000000L;
+    if (until.tv_nsec >= 1000000000L) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000L;
+    }
+    pthread_mutex_lock(&state.lock);
+    bool started = state.running;
+    state.stopping = true;
+    uint64_t one = 1;
+    if (started)
+        (void)!write(state.wake, &one, sizeof one);
+    int failed = 0;
+    while (state.running && failed == 0)
+        failed = pthread_cond_timedwait(&state.flushed, &state.lock, &until);
+    pthread_mutex_unlock(&state.lock);
+    if (!started)
+        return;
+    if (failed == 0)
+        pthread_join(state.thread, NULL);
+    else
+        pthread_detach(state.thread); /* it waits for a reader that does not read; the process ends now */
+    buffer_free(&state.queue);
+}

@@ -1,0 +1,168 @@
+/* ocmlua: a plugin of the Open Component Model whose contract is a Lua script. Chooses what to do; the parts do it. */
+#include "base/log.h"
+#include "base/tempdir.h"
+#include "options.h"
+#include "serve/listener.h"
+#include "serve/loop.h"
+#include "vm/vm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const double CLEANUP_SECONDS = 4; /* the manager waits ten for a plugin to end; draining may take five */
+enum { LOG_MILLISECONDS = 200 };
+
+static const char help[] =
+    "ocmlua runs plugins for the Open Component Model that are written in Lua.\n"
+    "\n"
+    "Usage:\n"
+    "  ocmlua PLUGIN capabilities     print what the plugin can do, as the ocm CLI asks it\n"
+    "  ocmlua PLUGIN --config JSON    serve it: {\"id\":\"name\",\"type\":\"unix\"}\n"
+    "  ocmlua --version\n"
+    "\n"
+    "PLUGIN is a Lua script that ends with 'return ocm.plugin { ... }'. Two more ways to run one:\n"
+    "  - give it the first line '#!/usr/bin/env ocmlua', make it executable, and leave the dot out of its name:\n"
+    "    the ocm CLI takes every file without an extension in its plugin directory for a plugin;\n"
+    "  - copy or link ocmlua as NAME beside NAME.lua.\n"
+    "\n"
+    "Example:\n"
+    "  local ocm = require \"ocm\"\n"
+    "  return ocm.plugin {\n"
+    "    inputRepository = {\n"
+    "      types = { \"Hello/v1\" },\n"
+    "      ProcessResource = function(request)\n"
+    "        return { resource = request.resource, location = ocm.tempfile():write \"hello\" }\n"
+    "      end,\n"
+    "    },\n"
+    "  }\n"
+    "\n"
+    "Exit status: 0, or 1 when the arguments, the script or its declaration are wrong; what is wrong is said on stderr.\n";
+
+static int complain(const struct error *e)
+{
+    (void)fprintf(stderr, "ocmlua: %s\n", e->message);
+    return 1;
+}
+
+/* Descriptors 0 to 2 have to be there: what is opened later must not become somebody's stdout. */
+static void open_standard_descriptors(void)
+{
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            (void)!open("/dev/null", fd == 0 ? O_RDONLY : O_WRONLY);
+}
+
+static struct vm *load(const struct options *options, int *status)
+{
+    struct error e;
+    struct buffer problems = {0};
+    struct vm *vm = vm_create(options->argument_count, options->arguments, &e);
+    *status = 1;
+    if (vm == NULL) {
+        complain(&e);
+        return NULL;
+    }
+    if (!vm_load(vm, options->script, &problems)) {
+        (void)fprintf(stderr, "%.*s\n", (int)problems.length, problems.length > 0 ? problems.data : "");
+        buffer_free(&problems);
+        (void)vm_destroy(vm);
+        return NULL;
+    }
+    buffer_free(&problems);
+    return vm;
+}
+
+static int print_capabilities(const struct options *options)
+{
+    int status, stdout_copy = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+    if (stdout_copy < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0) { /* what the script starts must not write between */
+        struct error e;
+        error_errno(&e, errno, "duplicating stdout");
+        return complain(&e);
+    }
+    struct vm *vm = load(options, &status);
+    if (vm == NULL)
+        return status;
+    size_t length;
+    const char *text = vm_capabilities(vm, &length);
+    FILE *out = fdopen(stdout_copy, "w");
+    bool written = out != NULL && fwrite(text, 1, length, out) == length && fputc('\n', out) != EOF && fclose(out) == 0;
+    if (!written) {
+        struct error e;
+        error_errno(&e, errno, "writing to stdout");
+        return complain(&e);
+    }
+    (void)fflush(stderr);
+    _exit(0); /* the kernel frees faster than we do, and this runs at every command of the CLI */
+}
+
+static struct tempdir run_directory = {.fd = -1};
+
+static void remove_run_directory(void) { tempdir_remove(&run_directory); } /* os.exit in a script ends up here */
+
+static int run_plugin(const struct options *options)
+{
+    struct error e;
+    struct config config;
+    struct listener listener;
+    int status, handshake;
+    if (!config_read(&config, options->config, strlen(options->config), &e))
+        return complain(&e);
+    if (!log_start(&handshake, &e))
+        return complain(&e);
+    struct vm *vm = load(options, &status);
+    if (vm == NULL) {
+        log_stop(LOG_MILLISECONDS);
+        return status;
+    }
+    struct loop loop = {.vm = vm, .listener = &listener, .idle_timeout = config.idle_timeout, .stop = -1};
+    status = 1;
+    if (!loop_catch_signals(&loop, &e) || !tempdir_create(&run_directory, config.id, &e))
+        goto out;
+    (void)atexit(remove_run_directory);
+    if (!listener_open(&listener, config.transport == TRANSPORT_TCP, config.location, &run_directory, &e))
+        goto out;
+    (void)tempdir_sweep(&run_directory);
+    log_event(LEVEL_INFO, "starting up plugin", "id", config.id, "location", listener.announced, NULL);
+    status = 0;
+    struct error reason;
+    if (!vm_start(vm, &run_directory, config.text, config.length, &reason) && !loop_stopped())
+        log_event(LEVEL_ERROR, "the plugin's start failed: every request gets this answer", "error", reason.message, NULL);
+    if (loop_stopped())
+        listener_remove(&listener);
+    else if (!loop_serve(&loop, handshake, &e)) {
+        listener_remove(&listener);
+        status = 1;
+    }
+    vm_cleanup(vm, CLEANUP_SECONDS);
+out:
+    if (status != 0)
+        log_event(LEVEL_ERROR, e.message, NULL);
+    tempdir_remove(&run_directory);
+    bool joined = vm_destroy(vm);
+    log_stop(LOG_MILLISECONDS);
+    if (!joined)
+        _exit(status); /* a worker hangs in the kernel: nothing is left to wait for */
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+    struct error e;
+    open_standard_descriptors();
+    if (!options_read(&options, argc, argv, &e))
+        return complain(&e);
+    switch (options.what) {
+    case RUN_VERSION: return printf("ocmlua %s\n", OCMLUA_VERSION) < 0;
+    case RUN_CAPABILITIES: return print_capabilities(&options);
+    case RUN_PLUGIN: return run_plugin(&options);
+    case RUN_NOTHING:
+    case RUN_HELP: break;
+    }
+    return fputs(help, stdout) == EOF;
+}

@@ -1,0 +1,30 @@
+#pragma once
+/* The command line and --config (protocol section 1). */
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct config {
+    char id[256];
+    enum { TRANSPORT_UNIX, TRANSPORT_TCP } transport;
+    uint64_t idle_timeout; /* nanoseconds; one hour where it is absent */
+    char location[1024];   /* empty: the plugin chooses */
+    const char *text;      /* the JSON itself: what `start` gets */
+    size_t length;
+};
+
+struct options {
+    enum { RUN_NOTHING, RUN_HELP, RUN_VERSION, RUN_CAPABILITIES, RUN_PLUGIN } what;
+    char script[4096];  /* path of the plugin's script */
+    char **arguments;   /* of the script: arg[0] is the script as it was started */
+    int argument_count;
+    const char *config; /* --config's text */
+};
+
+/* Reads argv.  Run under another name than ocmlua*, it is the plugin `<that name>.lua` beside it. False: e says what is wrong. */
+bool options_read(struct options *options, int argc, char **argv, struct error *e);
+
+/* Reads --config's JSON; `text` stays referenced. False: e says what is wrong. Unknown members are ignored. */
+bool config_read(struct config *config, const char *text, size_t length, struct error *e);

@@ -1,0 +1,77 @@
+/* Build-time tool: embed OUT NAME=FILE… compiles Lua files to bytecode and writes them as the C array vm_modules.
+ *
+ * Bytecode, because every `capabilities` would otherwise parse the same text again.  Debug information is kept, so that
+ * errors and tracebacks have lines.  It is linked with the Lua that will run it. */
+#include <lauxlib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int write_bytes(lua_State *L, const void *bytes, size_t length, void *context)
+{
+    (void)L;
+    FILE *out = context;
+    for (size_t i = 0; i < length; i++)
+        if (fprintf(out, "%u,%s", ((const unsigned char *)bytes)[i], i % 32 == 31 ? "\n" : "") < 0)
+            return 1;
+    return 0;
+}
+
+static char *read_file(const char *path, size_t *length)
+{
+    FILE *in = fopen(path, "rb");
+    char *text = NULL;
+    if (in != NULL && fseek(in, 0, SEEK_END) == 0) {
+        long size = ftell(in);
+        rewind(in);
+        text = malloc((size_t)size + 1);
+        if (text != NULL && fread(text, 1, (size_t)size, in) == (size_t)size)
+            *length = (size_t)size;
+        else if (text != NULL) {
+            free(text);
+            text = NULL;
+        }
+    }
+    if (in != NULL)
+        fclose(in);
+    return text;
+}
+
+int main(int argc, char **argv)
+{
+    lua_State *L = luaL_newstate();
+    FILE *out = argc > 1 ? fopen(argv[1], "wb") : NULL;
+    if (L == NULL || out == NULL) {
+        fprintf(stderr, "usage: embed OUT NAME=FILE...\n");
+        return 1;
+    }
+    fprintf(out, "/* Made by embed.c. */\n#include \"vm/state.h\"\n\n");
+    for (int i = 2; i < argc; i++) {
+        char *equals = strchr(argv[i], '=');
+        size_t length = 0;
+        char *text = equals != NULL ? read_file(equals + 1, &length) : NULL;
+        if (text == NULL) {
+            fprintf(stderr, "embed: cannot read %s\n", argv[i]);
+            return 1;
+        }
+        *equals = '\0';
+        char chunk[128];
+        (void)snprintf(chunk, sizeof chunk, "=[%s]", argv[i]);
+        if (luaL_loadbufferx(L, text, length, chunk, "t") != LUA_OK) {
+            fprintf(stderr, "embed: %s: %s\n", equals + 1, lua_tostring(L, -1));
+            return 1;
+        }
+        fprintf(out, "static const unsigned char module_%d[] = {\n", i);
+        if (lua_dump(L, write_bytes, out, 0) != 0)
+            return 1;
+        fprintf(out, "};\n\n");
+        lua_pop(L, 1);
+        free(text);
+    }
+    fprintf(out, "const struct vm_module vm_modules[] = {\n");
+    for (int i = 2; i < argc; i++)
+        fprintf(out, "    {\"%s\", module_%d, sizeof module_%d},\n", argv[i], i, i);
+    fprintf(out, "    {0, 0, 0},\n};\n");
+    lua_close(L);
+    return fclose(out) == 0 ? 0 : 1;
+}

@@ -1,0 +1,195 @@
+/* ocm.tempfile and ocm.copy.
+ *
+ * A temporary file lives in the run directory.  It is removed when the script has let go of it without ever taking its
+ * path or answering with it, and at the latest when the process ends: whoever was given the path may still read it. */
+#include "base/tempdir.h"
+#include "vm/state.h"
+#include "vm/value.h"
+#include "work/copy.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char tempfile_type[] = "ocm.tempfile";
+
+struct tempfile {
+    FILE *stream; /* NULL: closed, or not written to yet */
+    bool named;   /* somebody knows its path */
+    bool exists;
+    char path[];
+};
+
+static struct tempfile *check(lua_State *L) { return luaL_checkudata(L, 1, tempfile_type); }
+
+static int fail_errno(lua_State *L, const char *what, const char *path)
+{
+    return luaL_error(L, "%s %s: %s", what, path, strerror(errno));
+}
+
+/* tempfile() -> an empty file */
+static int l_tempfile(lua_State *L)
+{
+    struct vm *vm = vm_of(L);
+    struct error e;
+    char path[PATH_MAX];
+    if (vm->dir == NULL)
+        return luaL_error(L, "temporary files are for handlers, start and cleanup: there is no run directory yet");
+    size_t most = strlen(vm->dir->path) + sizeof "/file-XXXXXX";
+    struct tempfile *file = lua_newuserdatauv(L, sizeof *file + most, 0);
+    *file = (struct tempfile){0};
+    luaL_setmetatable(L, tempfile_type);
+    int fd = tempdir_file(vm->dir, path, sizeof path, &e);
+    if (fd < 0)
+        return luaL_error(L, "%s", e.message);
+    close(fd);
+    memcpy(file->path, path, strlen(path) + 1);
+    file->exists = true;
+    return 1;
+}
+
+/* :path() -> its absolute path; from now on the file stays until the process ends */
+static int l_path(lua_State *L)
+{
+    struct tempfile *file = check(L);
+    if (file->stream != NULL && fflush(file->stream) != 0)
+        return fail_errno(L, "writing", file->path);
+    file->named = true;
+    lua_pushstring(L, file->path);
+    return 1;
+}
+
+/* :write(s, …) -> itself; appends */
+static int l_write(lua_State *L)
+{
+    struct tempfile *file = check(L);
+    int count = lua_gettop(L);
+    for (int i = 2; i <= count; i++)
+        luaL_checkstring(L, i);
+    if (file->stream == NULL && (file->stream = fopen(file->path, "ae")) == NULL)
+        return fail_errno(L, "opening", file->path);
+    for (int i = 2; i <= count; i++) {
+        size_t length;
+        const char *text = lua_tolstring(L, i, &length);
+        if (fwrite(text, 1, length, file->stream) != length)
+            return fail_errno(L, "writing", file->path);
+    }
+    lua_settop(L, 1);
+    return 1;
+}
+
+/* :close() -> true: what was written is in the file; it can be written to again */
+static int l_close(lua_State *L)
+{
+    struct tempfile *file = check(L);
+    FILE *stream = file->stream;
+    file->stream = NULL;
+    if (stream != NULL && fclose(stream) != 0)
+        return fail_errno(L, "writing", file->path);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+static int collect(lua_State *L)
+{
+    struct tempfile *file = check(L);
+    if (file->stream != NULL)
+        (void)fclose(file->stream);
+    file->stream = NULL;
+    if (file->exists && !file->named)
+        (void)unlink(file->path);
+    file->exists = false;
+    return 0;
+}
+
+static int l_tostring(lua_State *L)
+{
+    lua_pushfstring(L, "tempfile (%s)", check(L)->path);
+    return 1;
+}
+
+const char *lib_file_path(lua_State *L, int index, bool *tempfile)
+{
+    struct tempfile *file = luaL_testudata(L, index, tempfile_type);
+    if (tempfile != NULL)
+        *tempfile = file != NULL;
+    if (file != NULL) {
+        if (file->stream != NULL && fflush(file->stream) != 0)
+            luaL_error(L, "writing %s: %s", file->path, strerror(errno));
+        return file->path;
+    }
+    if (lua_type(L, index) == LUA_TTABLE) { /* a Location */
+        lua_getfield(L, index, "type");
+        const char *type = lua_tostring(L, -1);
+        if (type == NULL || strcmp(type, "remoteURL") == 0)
+            luaL_argerror(L, index, type == NULL ? "a Location needs a type" : "a Location of type remoteURL is not a file: fetch it first");
+        lua_getfield(L, index, "value");
+        lua_replace(L, index); /* keeps the path alive */
+        lua_pop(L, 1);
+    }
+    if (lua_type(L, index) != LUA_TSTRING)
+        luaL_typeerror(L, index, "path, Location or tempfile");
+    size_t length;
+    const char *path = lua_tolstring(L, index, &length);
+    luaL_argcheck(L, strlen(path) == length, index, "a path cannot hold a NUL byte");
+    return path;
+}
+
+/* ---- copy(source, sink) -> { bytes =, written =, digests = { "sha256:…" } } ---- */
+
+static int after_copy(lua_State *L, int status, lua_KContext index)
+{
+    const struct copy_job *copy = *(struct copy_job **)lua_touserdata(L, (int)index);
+    (void)status;
+    if (!copy->ok)
+        return luaL_error(L, "copy: %s", copy->error.message);
+    lua_createtable(L, 0, 3);
+    lua_pushinteger(L, (lua_Integer)copy->bytes);
+    lua_setfield(L, -2, "bytes");
+    lua_pushinteger(L, (lua_Integer)copy->bytes);
+    lua_setfield(L, -2, "written");
+    lua_createtable(L, 1, 0);
+    lua_pushstring(L, copy->digest);
+    lua_rawseti(L, -2, 1);
+    value_mark_array(L, -1);
+    lua_setfield(L, -2, "digests");
+    return 1;
+}
+
+static int l_copy(lua_State *L)
+{
+    bool in_place;
+    lua_settop(L, 2);
+    const char *source = lib_file_path(L, 1, NULL);
+    const char *target = lib_file_path(L, 2, &in_place);
+    struct job **job = job_handle(L);
+    struct copy_job *copy = copy_job_create(source, target, in_place);
+    if (copy == NULL)
+        return luaL_error(L, "not enough memory");
+    *job = &copy->job;
+    return job_run(L, 3, after_copy);
+}
+
+static const luaL_Reg methods[] = {{"path", l_path}, {"write", l_write}, {"close", l_close}, {NULL, NULL}};
+static const luaL_Reg metamethods[] = {{"__gc", collect}, {"__close", l_close}, {"__tostring", l_tostring}, {"__index", NULL}, {NULL, NULL}};
+/* is_tempfile(value) -> boolean */
+static int l_is_tempfile(lua_State *L)
+{
+    lua_pushboolean(L, luaL_testudata(L, 1, tempfile_type) != NULL);
+    return 1;
+}
+
+static const luaL_Reg functions[] = {{"tempfile", l_tempfile}, {"copy", l_copy}, {"is_tempfile", l_is_tempfile}, {NULL, NULL}};
+
+int luaopen_ocm_file(lua_State *L)
+{
+    luaL_newmetatable(L, tempfile_type);
+    luaL_setfuncs(L, metamethods, 0);
+    luaL_newlib(L, methods);
+    lua_setfield(L, -2, "__index");
+    lua_pop(L, 1);
+    luaL_newlib(L, functions);
+    return 1;
+}

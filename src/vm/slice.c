@@ -1,0 +1,144 @@
+/* The watch over Lua code that keeps the main thread too long.
+ *
+ * Handlers run with no hook, at full speed.  While Lua runs, a timer ticks every 10 ms; a tick that finds the same slice
+ * running as the tick before sets a count hook on the coroutine that runs, as the standalone lua does for Ctrl-C.  The hook
+ * then runs in the script's own thread of control: it yields the task to the loop, through pcall, or, where nothing can
+ * yield (a comparator of table.sort, start, cleanup), raises an error if the time is over.
+ * The timer is left ticking between slices and stops itself after a second without one: a request costs no system call.
+ *
+ * SIGALRM reaches the main thread only; all others block it.  So the handler and what it reads are one thread's. */
+#include "vm/state.h"
+
+#include <errno.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { TICK_NANOSECONDS = 10 * 1000 * 1000, IDLE_TICKS = 100 };
+static const uint64_t GRACE = 5000000000; /* from an interrupt to ending the slice; twice that to ending the process */
+
+static struct {
+    lua_State *volatile running; /* NULL: no Lua code */
+    volatile unsigned long serial, seen;
+    volatile int idle;
+    volatile sig_atomic_t armed, interrupted;
+    volatile uint64_t interrupted_at;
+    timer_t timer;
+    bool open;
+} watch;
+
+static void arm(bool on)
+{
+    struct itimerspec spec = {{0, on ? TICK_NANOSECONDS : 0}, {0, on ? TICK_NANOSECONDS : 0}};
+    watch.armed = on;
+    (void)timer_settime(watch.timer, 0, &spec, NULL);
+}
+
+static bool over(struct vm *vm)
+{
+    uint64_t now = vm_now();
+    if (vm->killing)
+        return true;
+    if (watch.interrupted && (vm->starting || now - watch.interrupted_at > GRACE))
+        return true;
+    if (vm->deadline != 0)
+        return now > vm->deadline;
+    return vm->current != NULL && vm->current->deadline != 0 && now > vm->current->deadline;
+}
+
+static void on_count(lua_State *L, lua_Debug *unused)
+{
+    (void)unused;
+    struct vm *vm = vm_of(L);
+    bool can_yield = vm->current != NULL && vm->pinned == 0 && lua_isyieldable(L);
+    bool end = over(vm);
+    if (can_yield) {
+        lua_sethook(L, NULL, 0, 0);
+        vm->reason = end ? YIELD_KILL : YIELD_PREEMPT;
+        lua_yield(L, 0);
+    } else if (end) {
+        vm->killing = true; /* the hook stays: a pcall around this catches one error, not the next */
+        luaL_error(L, vm->starting || vm->deadline != 0 ? "it took too long, or the plugin has to stop" : "the handler took longer than limits.handler allows");
+    } else {
+        lua_sethook(L, NULL, 0, 0);
+    }
+}
+
+static void on_tick(int signal)
+{
+    (void)signal;
+    int saved = errno;
+    if (watch.running == NULL) {
+        if (++watch.idle > IDLE_TICKS)
+            arm(false);
+    } else {
+        watch.idle = 0;
+        if (watch.seen == watch.serial)
+            lua_sethook(watch.running, on_count, LUA_MASKCOUNT, 1);
+        watch.seen = watch.serial;
+        if (watch.interrupted && vm_now() - watch.interrupted_at > 2 * GRACE)
+            _exit(1); /* inside a C function that does not come back: nothing else can end it */
+    }
+    errno = saved;
+}
+
+bool slice_open(struct error *e)
+{
+    struct sigaction action = {.sa_handler = on_tick, .sa_flags = SA_RESTART};
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGALRM};
+    sigemptyset(&action.sa_mask);
+    if (sigaction(SIGALRM, &action, NULL) != 0 || timer_create(CLOCK_MONOTONIC, &event, &watch.timer) != 0)
+        return error_errno(e, errno, "creating the timer");
+    watch.open = true;
+    return true;
+}
+
+void slice_close(void)
+{
+    if (watch.open)
+        (void)timer_delete(watch.timer);
+    watch.open = false;
+}
+
+lua_State *slice_begin(lua_State *L)
+{
+    lua_State *before = watch.running;
+    watch.running = L;
+    watch.serial++;
+    if (!watch.armed && watch.open)
+        arm(true);
+    return before;
+}
+
+lua_State *slice_switch(lua_State *L)
+{
+    lua_State *before = watch.running;
+    watch.running = L;
+    return before;
+}
+
+void slice_end(lua_State *before)
+{
+    struct vm *vm = vm_of(watch.running);
+    if (before == NULL || vm->killing)
+        lua_sethook(watch.running, NULL, 0, 0);
+    if (before == NULL)
+        vm->killing = false;
+    watch.running = before;
+}
+
+void vm_interrupt(void)
+{
+    if (watch.interrupted)
+        return;
+    watch.interrupted_at = vm_now();
+    watch.interrupted = 1;
+}
+
+bool slice_interrupted(void) { return watch.interrupted; }
+
+uint64_t vm_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}

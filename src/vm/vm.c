@@ -1,0 +1,301 @@
+/* The Lua state: its memory, its modules, and the calls into the script outside of requests.
+ *
+ * Every call below enters Lua through `protected`, so that no error, not even running out of memory, leaves this file. */
+#include "vm/vm.h"
+#include "base/log.h"
+#include "vm/plugin.h"
+#include "vm/state.h"
+#include "vm/value.h"
+#include "vm/lib_json.h"
+
+#include <errno.h>
+#include <lualib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+int luaopen_cjson(lua_State *L);
+int luaopen_cjson_safe(lua_State *L);
+int luaopen_lfs(lua_State *L);
+
+enum { POOL_THREADS = 8 };
+
+static char declaration_key; /* registry: what ocm.plugin returned */
+
+/* ---- memory ---- */
+
+static void *allocate(void *context, void *block, size_t old, size_t size)
+{
+    struct vm *vm = context;
+    if (block == NULL)
+        old = 0;
+    if (size == 0) {
+        free(block);
+        vm->memory_used -= old;
+        return NULL;
+    }
+    if (size > old && size - old > vm->limits.memory - (vm->memory_used < vm->limits.memory ? vm->memory_used : vm->limits.memory))
+        return NULL;
+    void *moved = realloc(block, size);
+    if (moved != NULL)
+        vm->memory_used += size - old;
+    return moved;
+}
+
+/* ---- warnings: what Lua says of errors in finalisers ---- */
+
+static void warn(void *context, const char *text, int to_be_continued)
+{
+    struct vm *vm = context;
+    size_t used = strlen(vm->warning);
+    (void)snprintf(vm->warning + used, sizeof vm->warning - used, "%s", text);
+    if (to_be_continued)
+        return;
+    if (strncmp(vm->warning, "error in __gc", 13) == 0 && vm->current != NULL)
+        (void)snprintf(vm->gc_failure, sizeof vm->gc_failure, "%s", vm->warning);
+    else if (vm->warning[0] != '@')
+        log_event(LEVEL_WARN, vm->warning, NULL);
+    vm->warning[0] = '\0';
+}
+
+/* ---- modules ---- */
+
+static const luaL_Reg native[] = {
+    {"ocm.json", luaopen_ocm_json},
+    {"ocm.native.file", luaopen_ocm_file},
+    {"ocm.native.log", luaopen_ocm_log},
+    {"ocm.native.request", luaopen_ocm_request},
+    {"ocm.native.task", luaopen_ocm_task},
+    {"ocm.native.text", luaopen_ocm_text},
+    {"cjson", luaopen_cjson},
+    {"cjson.safe", luaopen_cjson_safe},
+    {"lfs", luaopen_lfs},
+    {NULL, NULL},
+};
+
+/* package.searchers: modules in this binary */
+static int search_embedded(lua_State *L)
+{
+    const char *name = luaL_checkstring(L, 1);
+    for (const struct vm_module *module = vm_modules; module->name != NULL; module++)
+        if (strcmp(module->name, name) == 0) {
+            if (luaL_loadbufferx(L, (const char *)module->code, module->length, module->name, "b") != LUA_OK)
+                return lua_error(L);
+            lua_pushfstring(L, "ocmlua:%s", name);
+            return 2;
+        }
+    lua_pushfstring(L, "no module '%s' in ocmlua", name);
+    return 1;
+}
+
+static int open_libraries(lua_State *L)
+{
+    luaL_openlibs(L);
+    value_open(L);
+    lua_getfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+    for (const luaL_Reg *module = native; module->name != NULL; module++) {
+        lua_pushcfunction(L, module->func);
+        lua_setfield(L, -2, module->name);
+    }
+    lua_getglobal(L, "package");
+    lua_getfield(L, -1, "searchers");
+    for (lua_Integer i = (lua_Integer)lua_rawlen(L, -1); i >= 2; i--) { /* behind package.preload */
+        lua_rawgeti(L, -1, i);
+        lua_rawseti(L, -2, i + 1);
+    }
+    lua_pushcfunction(L, search_embedded);
+    lua_rawseti(L, -2, 2);
+    lib_coroutine_open(L);
+    lib_output_open(L);
+    return 0;
+}
+
+/* arg, as the standalone lua sets it */
+static int set_arguments(lua_State *L)
+{
+    int argc = (int)lua_tointeger(L, 1);
+    char **argv = lua_touserdata(L, 2);
+    lua_createtable(L, argc, 1);
+    for (int i = 0; i < argc; i++) {
+        lua_pushstring(L, argv[i]);
+        lua_rawseti(L, -2, i);
+    }
+    lua_setglobal(L, "arg");
+    return 0;
+}
+
+/* ---- protected calls ---- */
+
+/* Calls f with `count` values that the caller pushed behind it; the error's text goes to e. */
+static bool protected(struct vm *vm, int count, struct error *e)
+{
+    lua_State *before = slice_begin(vm->L);
+    int status = lua_pcall(vm->L, count, 0, 0);
+    slice_end(before);
+    if (status == LUA_OK)
+        return true;
+    const char *text = lua_type(vm->L, -1) == LUA_TSTRING ? lua_tostring(vm->L, -1) : "an error that is not a text";
+    error_set(e, status == LUA_ERRMEM ? ENOMEM : EINVAL, "%s", text);
+    lua_pop(vm->L, 1);
+    return false;
+}
+
+struct vm *vm_create(int argc, char **argv, struct error *e)
+{
+    struct vm *vm = calloc(1, sizeof *vm);
+    if (vm == NULL) {
+        error_set(e, ENOMEM, "out of memory");
+        return NULL;
+    }
+    vm->limits = (struct vm_limits){.memory = (size_t)512 << 20, .body = (size_t)64 << 20, .header = (size_t)128 << 10};
+    vm->pool = pool_create(POOL_THREADS, e);
+    if (vm->pool == NULL || !slice_open(e)) {
+        vm_destroy(vm);
+        return NULL;
+    }
+    vm->L = lua_newstate(allocate, vm);
+    if (vm->L == NULL) {
+        error_set(e, ENOMEM, "out of memory");
+        vm_destroy(vm);
+        return NULL;
+    }
+    *(struct vm **)lua_getextraspace(vm->L) = vm;
+    lua_setwarnf(vm->L, warn, vm);
+    lua_gc(vm->L, LUA_GCSTOP);
+    lua_pushcfunction(vm->L, open_libraries);
+    bool ok = protected(vm, 0, e);
+    if (ok) {
+        lua_pushcfunction(vm->L, set_arguments);
+        lua_pushinteger(vm->L, argc);
+        lua_pushlightuserdata(vm->L, argv);
+        ok = protected(vm, 2, e);
+    }
+    if (!ok) {
+        vm_destroy(vm);
+        return NULL;
+    }
+    return vm;
+}
+
+/* Protected: script, problems. */
+static int load(lua_State *L)
+{
+    const char *script = lua_touserdata(L, 1);
+    struct buffer *problems = lua_touserdata(L, 2);
+    struct vm *vm = vm_of(L);
+    lua_settop(L, 0);
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "ocm.load");
+    lua_call(L, 1, 1);
+    lua_pushstring(L, script);
+    lua_call(L, 1, 2); /* declaration, or nil and the problems */
+    if (lua_isnil(L, 1)) {
+        size_t length;
+        const char *text = luaL_tolstring(L, 2, &length);
+        (void)buffer_append(problems, text, length);
+        return 0;
+    }
+    lua_pushvalue(L, 1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &declaration_key);
+    plugin_freeze(L, 1, vm);
+    lua_getfield(L, 1, "requests");
+    request_open(L);
+    return 0;
+}
+
+bool vm_load(struct vm *vm, const char *script, struct buffer *problems)
+{
+    struct error e;
+    lua_pushcfunction(vm->L, load);
+    lua_pushlightuserdata(vm->L, (void *)(size_t)script);
+    lua_pushlightuserdata(vm->L, problems);
+    if (!protected(vm, 2, &e)) {
+        (void)buffer_puts(problems, e.message);
+        return false;
+    }
+    return problems->length == 0;
+}
+
+const char *vm_capabilities(const struct vm *vm, size_t *length)
+{
+    *length = vm->capabilities.length;
+    return vm->capabilities.data;
+}
+
+const struct vm_limits *vm_limits(const struct vm *vm) { return &vm->limits; }
+
+/* Protected: calls the declaration's function of that name. */
+static int call_start(lua_State *L)
+{
+    const char *config = lua_touserdata(L, 1);
+    size_t length = (size_t)lua_tointeger(L, 2);
+    struct error e;
+    lua_settop(L, 0);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &declaration_key);
+    lua_getfield(L, -1, "start");
+    if (!value_decode(L, config, length, &e))
+        return luaL_error(L, "--config: %s", e.message);
+    lua_call(L, 1, 0);
+    return 0;
+}
+
+bool vm_start(struct vm *vm, const struct tempdir *dir, const char *config, size_t length, struct error *e)
+{
+    vm->dir = dir;
+    vm->starting = true;
+    lua_gc(vm->L, LUA_GCRESTART);
+    lua_pushcfunction(vm->L, call_start);
+    lua_pushlightuserdata(vm->L, (void *)(size_t)config);
+    lua_pushinteger(vm->L, (lua_Integer)length);
+    struct error reason;
+    bool ok = protected(vm, 2, &reason);
+    vm->starting = false;
+    if (!ok) {
+        (void)snprintf(vm->start_failure, sizeof vm->start_failure, "the plugin's start failed: %s", reason.message);
+        return error_set(e, reason.code, "%s", vm->start_failure);
+    }
+    return true;
+}
+
+/* Protected: calls cleanup. */
+static int call_cleanup(lua_State *L)
+{
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &declaration_key);
+    lua_getfield(L, -1, "cleanup");
+    lua_pushvalue(L, 1);
+    lua_call(L, 1, 0);
+    return 0;
+}
+
+void vm_cleanup(struct vm *vm, double seconds)
+{
+    struct error e;
+    vm->deadline = vm_now() + (uint64_t)(seconds * 1e9);
+    lua_pushcfunction(vm->L, call_cleanup);
+    lua_pushnumber(vm->L, (lua_Number)vm->deadline / 1e9);
+    if (!protected(vm, 1, &e))
+        log_event(LEVEL_ERROR, "cleanup failed", "error", e.message, NULL);
+    vm->deadline = 0;
+}
+
+int vm_fd(const struct vm *vm) { return pool_fd(vm->pool); }
+
+unsigned vm_works(const struct vm *vm) { return vm->works; }
+
+bool vm_destroy(struct vm *vm)
+{
+    enum { JOIN_MILLISECONDS = 1000 };
+    if (vm->pool != NULL && !pool_destroy(vm->pool, JOIN_MILLISECONDS))
+        return false;
+    slice_close();
+    if (vm->L != NULL)
+        lua_close(vm->L);
+    for (struct task *task = vm->idle.first, *next; task != NULL; task = next) {
+        next = task->next;
+        free(task);
+    }
+    buffer_free(&vm->capabilities);
+    free(vm);
+    return true;
+}
