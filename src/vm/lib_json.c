@@ -9,7 +9,10 @@
 
 #include <lauxlib.h>
 
-enum { KEPT = 1 << 18 }; /* bytes of the output buffer that are kept for the next call */
+enum {
+    KEPT = 1 << 18, /* bytes of the output buffer that are kept for the next call */
+    MOST = 1 << 30, /* bytes of output: a few tables that hold one another twice would fill any memory */
+};
 
 /* ocm.json.encode(value [, {pretty = boolean}]) -> string */
 static int l_encode(lua_State *L)
@@ -84,7 +87,7 @@ int luaopen_ocm_json(lua_State *L)
 {
     luaL_newlibtable(L, functions);
     struct buffer *out = lua_newuserdatauv(L, sizeof *out, 0);
-    *out = (struct buffer){0};
+    *out = (struct buffer){.limit = MOST};
     lua_createtable(L, 0, 1);
     lua_pushcfunction(L, l_output_gc);
     lua_setfield(L, -2, "__gc");

@@ -292,19 +292,16 @@ static bool write_element(struct encoder *en, struct level *level)
 static bool write_disordered(struct encoder *en, int index, struct level *level)
 {
     lua_State *L = en->L;
-    lua_Integer total = level->index, most = 0;
+    lua_Integer total = level->index;
     do {
-        if (lua_isinteger(L, -2) && lua_tointeger(L, -2) > 0) {
-            lua_Integer key = lua_tointeger(L, -2);
-            most = key > most ? key : most;
-            total++;
-        } else {
+        if (!lua_isinteger(L, -2) || lua_tointeger(L, -2) < 1) {
             level->index = 0;
             if (lua_type(L, -2) != LUA_TSTRING)
                 return fail(en, "an array with a key that is neither a name nor 1 or more");
             level->name = lua_tolstring(L, -2, &level->length);
             return fail(en, "a named member in an array");
         }
+        total++;
         lua_pop(L, 1);
     } while (lua_next(L, index));
     while (level->index < total) {

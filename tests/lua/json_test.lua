@@ -122,11 +122,11 @@ function TestEncode.test_members_are_sorted_by_the_bytes_of_their_names()
 end
 
 function TestEncode.test_wide_objects_are_sorted_too()
-  for _, count in ipairs { 22, 23, 24, 25, 100, 2000 } do
-    local object, names, members = { [""] = { 0 } }, { "" }, {}
+  for _, count in ipairs { 21, 22, 23, 24, 25, 100, 2000 } do
+    local object, names, members = { [""] = { 0 }, ["!"] = { 0 } }, { "", "!" }, {}
     for i = 1, count do
-      names[i + 1] = "k" .. i * 7919 % 10007
-      object[names[i + 1]] = { i }
+      names[i + 2] = "k" .. i * 7919 % 10007
+      object[names[i + 2]] = { i }
     end
     table.sort(names)
     for i, name in ipairs(names) do members[i] = ('"%s":[%d]'):format(name, object[name][1]) end

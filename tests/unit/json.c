@@ -378,14 +378,16 @@ static void test_finds_special_bytes_at_every_offset(void **state)
     }
     for (int byte = 0; byte < 256; byte++) { /* each byte, alone among plain ones */
         bool plain = byte >= ' ' && byte < 0x80 && byte != '"' && byte != '\\';
-        for (size_t at = 1; at < 33; at++) {
-            char text[34];
-            memset(text, 'x', sizeof text);
-            text[0] = text[33] = '"';
-            text[at] = (char)byte;
-            char *got = read_all(text, sizeof text);
-            assert_int_equal(got[0] == '"', plain);
-            free(got);
+        for (size_t size = 3; size < 40; size += 5) {
+            for (size_t at = 1; at < size - 1; at++) {
+                char text[40];
+                memset(text, 'x', size);
+                text[0] = text[size - 1] = '"';
+                text[at] = (char)byte;
+                char *got = read_all(text, size);
+                assert_int_equal(got[0] == '"', plain);
+                free(got);
+            }
         }
     }
 }
