@@ -3,7 +3,7 @@
 -- check.compile(shape) gives a function (value) -> value, or nil, where, expected, got. What it gives back is what goes on
 -- the wire: an empty table where an array belongs is marked as one, a path or a tempfile has become a Location.
 
-local contract = require "ocm.contract"
+local shapes = require "ocm.shape"
 local json = require "ocm.json"
 local file = require "ocm.native.file"
 
@@ -80,6 +80,17 @@ local function encoded_identity(value)
   return identity(decoded)
 end
 
+--- `{ identity = … }`. None is `{}`: the manager takes an empty identity for one, and fails for want of its type.
+local function identity_answer(value)
+  if not is_object(value) then return nil, "", "{ identity = { … } }", describe(value) end
+  local inner = value.identity
+  if inner == nil and next(value) ~= nil then return nil, "", "{ identity = { … } }", "a table without it" end
+  if inner == nil or inner == null or (type(inner) == "table" and next(inner) == nil) then return {} end
+  local checked, where, expected, got = identity(inner)
+  if checked == nil then return nil, ".identity" .. where, expected, got end
+  return value
+end
+
 local function boolean(value)
   if type(value) == "boolean" then return value end
   return nil, "", "true or false", describe(value)
@@ -97,6 +108,7 @@ local simple = {
   Identity = identity,
   Location = location,
   EncodedIdentity = encoded_identity,
+  IdentityAnswer = identity_answer,
 }
 
 local compiled = {}
@@ -159,7 +171,7 @@ function check.compile(shape)
   if element then
     made = array_of(check.compile(element))
   else
-    made = object_of(contract.shapes[shape] or error("unknown shape " .. shape))
+    made = object_of(shapes[shape] or error("unknown shape " .. shape))
   end
   compiled[shape] = made
   return made

@@ -5,54 +5,14 @@
 -- Authorization; `request`: the fields of its body, or `query`: those of its query; `spec`: the request's field that
 -- holds the typed spec, by whose type capabilities that share a path are told apart; `remember`: that spec is a
 -- repository's, and later GETs are given it; `answer`: its shape, "nothing" (200, empty) or "done" (200, `{}`);
--- `default`: what is answered when the script leaves it out (all others: 501).
---
--- A shape is a name: string, integer, boolean, object (any), any, Identity, or one of `shapes` below; "[X]": an array of X;
--- "X?": may be absent or null.
-
-local shapes = {
-  Spec = { type = "string" },
-  Label = { name = "string", value = "any?", version = "string?", signing = "boolean?" },
-  Digest = { hashAlgorithm = "string", normalisationAlgorithm = "string", value = "string" },
-  SourceRef = { identitySelector = "Identity?", labels = "[Label]?" },
-  Resource = {
-    name = "string", version = "string?", type = "string", relation = "string?", labels = "[Label]?", extraIdentity = "Identity?",
-    srcRefs = "[SourceRef]?", access = "Spec?", digest = "Digest?",
-  },
-  DigestedResource = {
-    name = "string", version = "string?", type = "string", relation = "string?", labels = "[Label]?", extraIdentity = "Identity?",
-    srcRefs = "[SourceRef]?", access = "Spec?", digest = "Digest",
-  },
-  Source = { name = "string", version = "string?", type = "string", labels = "[Label]?", extraIdentity = "Identity?", access = "Spec?" },
-  Reference = {
-    name = "string", version = "string", componentName = "string", labels = "[Label]?", extraIdentity = "Identity?", digest = "Digest?",
-  },
-  Component = {
-    name = "string", version = "string", provider = "string?", creationTime = "string?", labels = "[Label]?", repositoryContexts = "[Spec]?",
-    resources = "[Resource]?", sources = "[Source]?", componentReferences = "[Reference]?",
-  },
-  SignatureInfo = { algorithm = "string", value = "string", mediaType = "string", issuer = "string?" },
-  Signature = { name = "string", digest = "Digest", signature = "SignatureInfo" },
-  ResourceDigest = { name = "string", version = "string", extraIdentity = "Identity?", digest = "Digest?" },
-  NestedDigest = { name = "string", version = "string", digest = "Digest?", resourceDigests = "[ResourceDigest]?" },
-  Descriptor = { meta = "Meta", component = "Component", signatures = "[Signature]?", nestedDigests = "[NestedDigest]?" },
-  Meta = { schemaVersion = "string" },
-  Header = { last = "string" },
-
-  LocalResource = { location = "Location", resource = "Resource" },
-  LocalSource = { location = "Location", source = "Source" },
-  Components = { list = "[string]", header = "Header?" },
-  IdentityAnswer = { identity = "Identity?" },
-  ResourceAnswer = { resource = "Resource" },
-  DigestAnswer = { resource = "DigestedResource" },
-  LocationAnswer = { location = "Location" },
-  SignatureAnswer = { signature = "SignatureInfo" },
-}
+-- `default`: what is answered when the script leaves it out, or its handler returns nothing
+-- (a method without one: 501, 500).
+-- Shapes are those of ocm.shape. This file is loaded by every `capabilities`, so it holds nothing else.
 
 --- POST /identity, which most capabilities have.
 local function get_identity(remember)
   return { name = "GetIdentity", http = "POST", path = "/identity", request = { type = "Spec" }, spec = "type", remember = remember,
-    answer = "IdentityAnswer", default = { identity = {} } }
+    answer = "IdentityAnswer", default = {} }
 end
 
 local capabilities = {
@@ -169,4 +129,4 @@ local capabilities = {
   },
 }
 
-return { shapes = shapes, capabilities = capabilities }
+return capabilities

@@ -116,6 +116,7 @@ local function endpoint(capability, method, remember, recall)
     local answer, reason = handler(request, credentials)
     if not answer and type(reason) == "string" then fail.fail(500, "%s", reason) end
     if answer == false then fail.fail(500, "%s: the handler returned false", where) end
+    if answer == nil then answer = method.default end
     write(answer)
   end
 
@@ -212,7 +213,7 @@ end
 
 --- Whether another plugin would have the path: then the text says so.
 local function not_found(path)
-  for _, capability in ipairs(contract.capabilities) do
+  for _, capability in ipairs(contract) do
     for _, method in ipairs(capability.methods) do
       if method.path == path then refuse(404, "%s belongs to %s, which this plugin does not declare", path, capability.name) end
     end

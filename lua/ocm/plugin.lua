@@ -2,11 +2,13 @@
 --
 -- declare(table) never raises for what the table says: it collects the problems, each with the keys that lead to it, and
 -- `ocm.load` reports them with file and line. A declaration without problems has what C and dispatch need:
--- `capabilities` (the document), `limits` (bytes and nanoseconds), `requests` (dispatch), `start` and `cleanup`.
+-- `capabilities` (the document), `limits` (bytes and nanoseconds), `requests` (makes dispatch), `start` and `cleanup`.
 
 local contract = require "ocm.contract"
 local json = require "ocm.json"
-local suggest = require "ocm.suggest"
+
+--- Only when something is wrong.
+local function suggest(...) return require "ocm.suggest"(...) end
 
 local plugin = {}
 
@@ -15,10 +17,12 @@ local Declaration = { __name = "ocm.plugin" }
 function plugin.is_declaration(value) return getmetatable(value) == Declaration end
 
 local capability_of = {}
-for _, capability in ipairs(contract.capabilities) do
+for _, capability in ipairs(contract) do capability_of[capability.name] = capability end
+
+local function methods_of(capability)
   local methods = {}
   for _, method in ipairs(capability.methods) do methods[method.name] = method end
-  capability_of[capability.name] = { contract = capability, methods = methods }
+  return methods
 end
 
 local function keys_of(...)
@@ -123,16 +127,17 @@ end
 local function capability(problems, name, declared, found)
   local keys = { name }
   local document = { type = name }
-  local live = { name = name, contract = found.contract, handlers = {}, types = {} }
+  local live = { name = name, contract = found, handlers = {}, types = {} }
+  local methods = methods_of(found)
   if not expect(problems, keys, declared, "table", "a table with types and handlers") then return document, live end
   for key, value in next, declared do
-    if found.methods[key] then
+    if methods[key] then
       if expect(problems, { name, key }, value, "function", "a function (request, credentials)") then live.handlers[key] = value end
-    elseif not found.contract.lists[key] then
-      problems:add({ name, key }, '%s: unknown method "%s"%s', name, tostring(key), suggest(tostring(key), keys_of(found.methods, found.contract.lists)))
+    elseif not found.lists[key] then
+      problems:add({ name, key }, '%s: unknown method "%s"%s', name, tostring(key), suggest(tostring(key), keys_of(methods, found.lists)))
     end
   end
-  for field, list in next, found.contract.lists do
+  for field, list in next, found.lists do
     if field == "types" then
       document[list], live.types = type_entries(problems, { name, "types" }, declared.types)
     elseif declared[field] ~= nil then
@@ -185,9 +190,15 @@ local function limits(problems, declared)
   return made
 end
 
-local reserved = { ["/healthz"] = true, ["/shutdown"] = true }
-for _, each in ipairs(contract.capabilities) do
-  for _, method in ipairs(each.methods) do reserved[method.path] = true end
+--- Whether a path is one of the protocol's.
+local function reserved(path)
+  if path == "/healthz" or path == "/shutdown" then return true end
+  for _, each in ipairs(contract) do
+    for _, method in ipairs(each.methods) do
+      if method.path == path then return true end
+    end
+  end
+  return false
 end
 
 --- "POST /custom/{name}" -> { method, segments, handler }; segments: { text = } or { parameter = }
@@ -198,7 +209,7 @@ local function custom_route(problems, pattern, handler)
     problems:add(keys, 'expected a method and a path, such as "POST /custom/{name}"')
     return nil
   end
-  if reserved[path] then
+  if reserved(path) then
     problems:add(keys, "%s is the protocol's own", path)
     return nil
   end
@@ -270,7 +281,7 @@ function plugin.declare(declared)
   local where = debug.getinfo(2, "Sl") or {}
   local problems = setmetatable({}, Problems)
   local document, live = { capabilities = json.array() }, {}
-  for _, each in ipairs(contract.capabilities) do
+  for _, each in ipairs(contract) do
     if declared[each.name] ~= nil then
       local entry, part = capability(problems, each.name, declared[each.name], capability_of[each.name])
       table.insert(document.capabilities, entry)
@@ -295,7 +306,7 @@ function plugin.declare(declared)
     problems:add({}, "no capability is declared: expected at least one of %s", table.concat(keys_of(capability_of), ", "))
   end
   if #problems == 0 then
-    made.requests = require "ocm.dispatch"(live, routes)
+    function made.requests() return require "ocm.dispatch"(live, routes) end
     function made.start(config)
       getmetatable(require "ocm.log").set_logger(declared.logger)
       if declared.start then declared.start(config) end

@@ -7,7 +7,6 @@
 -- so that a misspelt one is found before the plugin is called.
 
 local json = require "ocm.json"
-local suggest = require "ocm.suggest"
 
 local types = { string = true, integer = true, number = true, boolean = true, object = true, any = true }
 
@@ -31,7 +30,7 @@ local function field(shorthand, where)
   if not types[name] or (list ~= "" and list ~= "[]") then
     local known = {}
     for each in next, types do known[#known + 1] = each end
-    error(('ocm.schema: %s: unknown type "%s"%s'):format(where, shorthand, suggest(name or shorthand, known)), 0)
+    error(('ocm.schema: %s: unknown type "%s"%s'):format(where, shorthand, require "ocm.suggest"(name or shorthand, known)), 0)
   end
   local schema = name == "any" and {} or { type = name }
   if list == "[]" then schema = { type = "array", items = schema } end

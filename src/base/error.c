@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static size_t format_into(struct error *e, const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0))) static size_t format_into(struct error *e, const char *format, va_list arguments)
 {
     int written = vsnprintf(e->message, sizeof e->message, format, arguments);
     if (written < 0) {

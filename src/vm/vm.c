@@ -150,7 +150,7 @@ struct vm *vm_create(int argc, char **argv, struct error *e)
     }
     vm->limits = (struct vm_limits){.memory = (size_t)512 << 20, .body = (size_t)64 << 20, .header = (size_t)128 << 10};
     vm->pool = pool_create(POOL_THREADS, e);
-    if (vm->pool == NULL || !slice_open(e)) {
+    if (vm->pool == NULL) {
         vm_destroy(vm);
         return NULL;
     }
@@ -199,8 +199,6 @@ static int load(lua_State *L)
     lua_pushvalue(L, 1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &declaration_key);
     plugin_freeze(L, 1, vm);
-    lua_getfield(L, 1, "requests");
-    request_open(L);
     return 0;
 }
 
@@ -225,7 +223,7 @@ const char *vm_capabilities(const struct vm *vm, size_t *length)
 
 const struct vm_limits *vm_limits(const struct vm *vm) { return &vm->limits; }
 
-/* Protected: calls the declaration's function of that name. */
+/* Protected: prepares for requests, then calls `start`. */
 static int call_start(lua_State *L)
 {
     const char *config = lua_touserdata(L, 1);
@@ -233,7 +231,10 @@ static int call_start(lua_State *L)
     struct error e;
     lua_settop(L, 0);
     lua_rawgetp(L, LUA_REGISTRYINDEX, &declaration_key);
-    lua_getfield(L, -1, "start");
+    lua_getfield(L, 1, "requests");
+    lua_call(L, 0, 1);
+    request_open(L);
+    lua_getfield(L, 1, "start");
     if (!value_decode(L, config, length, &e))
         return luaL_error(L, "--config: %s", e.message);
     lua_call(L, 1, 0);
@@ -242,6 +243,8 @@ static int call_start(lua_State *L)
 
 bool vm_start(struct vm *vm, const struct tempdir *dir, const char *config, size_t length, struct error *e)
 {
+    if (!slice_open(e))
+        return false;
     vm->dir = dir;
     vm->starting = true;
     lua_gc(vm->L, LUA_GCRESTART);
