@@ -55,7 +55,7 @@ bool config_read(struct config *config, const char *text, size_t length, struct 
         if (event.kind == JSON_OBJECT_END)
             break;
         name[0] = '\0';
-        if (event.length < sizeof name) {
+        if (event.length < sizeof name && memchr(event.text, '\0', event.length) == NULL) {
             memcpy(name, event.text, event.length);
             name[event.length] = '\0';
         }

@@ -72,6 +72,7 @@ end
 
 --- GET parameters carry an identity as base64 of JSON.
 local function encoded_identity(value)
+  if type(value) ~= "string" then return nil, "", "base64 of a JSON object", describe(value) end
   local text, reason = require "ocm.native.text".base64.decode(value)
   if not text then return nil, "", "base64 of a JSON object", reason end
   local ok, decoded = pcall(json.decode, text)
@@ -80,7 +81,7 @@ local function encoded_identity(value)
   return identity(decoded)
 end
 
---- `{ identity = … }`. None is `{}`: the manager takes an empty identity for one, and fails for want of its type.
+--- `{ identity = … }`; without it, or with an empty one, there is none.
 local function identity_answer(value)
   if not is_object(value) then return nil, "", "{ identity = { … } }", describe(value) end
   local inner = value.identity

@@ -65,6 +65,15 @@ local function read_query()
   return request
 end
 
+--- An identity has a type. The manager fails over one without, and most of its flows over none at all: then it is the spec's, for
+-- which nobody needs to have credentials.
+local function typed_identity(identity, spec)
+  if identity and identity.type then return identity end
+  local typed = { type = spec.type }
+  for name, value in next, identity or {} do typed[name] = value end
+  return typed
+end
+
 --- Writes the answer that the contract has for what the handler returned.
 local function writer(where, method)
   if method.answer == "nothing" then
@@ -74,10 +83,12 @@ local function writer(where, method)
   end
   local checked = check.compile(method.answer)
   local _, _, expected = checked(nil)
-  return function(value)
+  local identifies = method.answer == "IdentityAnswer"
+  return function(value, request)
     local answer, field, wanted, got = checked(value)
     if value == nil then field, wanted, got = "", expected, "nothing" end
     if answer == nil then fail.fail(500, "%s: answer%s: expected %s, got %s", where, field, wanted, got) end
+    if identifies then answer = { identity = typed_identity(answer.identity, request[method.spec]) } end
     local ok, reason = wire.answer_json(answer)
     if not ok then fail.fail(500, "%s: answer: %s", where, reason) end
   end
@@ -111,13 +122,13 @@ local function endpoint(capability, method, remember, recall)
     end
     if not handler then
       if method.default == nil then fail.fail(501, "this plugin's %s has no %s", capability.name, method.name) end
-      return write(method.default)
+      return write(method.default, request)
     end
     local answer, reason = handler(request, credentials)
     if not answer and type(reason) == "string" then fail.fail(500, "%s", reason) end
     if answer == false then fail.fail(500, "%s: the handler returned false", where) end
     if answer == nil then answer = method.default end
-    write(answer)
+    write(answer, request)
   end
 
   return serve

@@ -52,7 +52,7 @@ local function type_name(problems, keys, name)
     problems:add(keys, "expected a type such as \"MyType/v1\", got %s", type(name))
     return false
   end
-  if name:find "^[%w][%w%.%-_]*$" or name:find "^[%w][%w%.%-_]*/v%d[%w]*$" then return true end
+  if name:find "^[^%s%c/]+$" or name:find "^[^%s%c/]+/[^%s%c/]+$" then return true end
   problems:add(keys, 'type "%s": expected a name, or a name and a version, such as "MyType/v1"', name)
   return false
 end
@@ -76,9 +76,9 @@ end
 
 local type_fields = { "aliases", "schema" }
 
---- The entries of a capability's type list, and the set of all names that it answers to. An alias gets an entry of its own: the manager
--- looks for the spec's exact type.
-local function type_entries(problems, keys, types)
+--- The entries of a capability's type list, and the set of all names that it answers to. An alias gets an entry of its own, since the manager
+-- looks for the spec's exact type; but not where it registers an entry's aliases itself.
+local function type_entries(problems, keys, types, with_aliases)
   local base64 = require "ocm.native.text".base64
   local entries, seen = json.array(), {}
   local function add(where, name, aliases, schema)
@@ -109,18 +109,12 @@ local function type_entries(problems, keys, types)
         local aliases = entry.aliases
         if aliases ~= nil and not expect(problems, { keys[1], keys[2], name, "aliases" }, aliases, "table", "a list of types") then aliases = nil end
         add(where, name, aliases and json.array { table.unpack(aliases) }, schema)
-        for _, alias in ipairs(aliases or {}) do add({ keys[1], keys[2], name, "aliases" }, alias, nil, schema) end
+        for _, alias in ipairs(not with_aliases and aliases or {}) do add({ keys[1], keys[2], name, "aliases" }, alias, nil, schema) end
       end
     end
   end
   if #entries == 0 then problems:add(keys, "expected at least one type") end
   return entries, seen
-end
-
---- A credential repository's further lists: identity types and credential types have names and aliases, too.
-local function further_entries(problems, keys, types)
-  local entries = type_entries(problems, keys, types)
-  return entries
 end
 
 --- One capability: its document, and what dispatch needs of it.
@@ -141,7 +135,7 @@ local function capability(problems, name, declared, found)
     if field == "types" then
       document[list], live.types = type_entries(problems, { name, "types" }, declared.types)
     elseif declared[field] ~= nil then
-      document[list] = further_entries(problems, { name, field }, declared[field])
+      document[list] = type_entries(problems, { name, field }, declared[field], field == "credentialTypes")
     elseif field == "identityTypes" then
       document[list] = json.array()
     end

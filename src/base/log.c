@@ -16,6 +16,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,7 +38,7 @@ static struct {
     bool running, stopping, broken;
     int wake;   /* eventfd */
     int output; /* read end of the pipe that stands for stdout */
-    int terminal;  /* is stderr one? -1: not asked yet */
+    atomic_int terminal; /* is stderr one? -1: not asked yet */
 } state = {.lock = PTHREAD_MUTEX_INITIALIZER, .flushed = PTHREAD_COND_INITIALIZER, .wake = -1, .output = -1, .terminal = -1};
 
 const char *log_level_name(enum log_level level)
@@ -88,6 +89,20 @@ static bool format_json(struct buffer *line, enum log_level level, const char *m
     return ok && buffer_puts(line, "}\n");
 }
 
+/* A terminal must not be driven by what a plugin logs: C0, DEL and C1 (in UTF-8) become '?'. */
+static bool put_visible(struct buffer *line, const char *text, size_t length)
+{
+    bool ok = true;
+    for (size_t i = 0; ok && i < length; i++) {
+        unsigned char c = (unsigned char)text[i], next = i + 1 < length ? (unsigned char)text[i + 1] : 0;
+        bool control = (c < 0x20 && c != '\t' && c != '\n') || c == 0x7F;
+        bool control8 = c == 0xC2 && next >= 0x80 && next < 0xA0;
+        ok = buffer_add(line, control || control8 ? '?' : text[i]);
+        i += control8;
+    }
+    return ok;
+}
+
 static bool format_text(struct buffer *line, enum log_level level, const char *msg, size_t length, const struct log_attribute *attributes, size_t count)
 {
     static const char *const colours[] = {"\033[2m", "\033[32m", "\033[33m", "\033[31m"};
@@ -100,10 +115,10 @@ static bool format_text(struct buffer *line, enum log_level level, const char *m
     localtime_r(&now.tv_sec, &local);
     strftime(stamp, sizeof stamp, "%H:%M:%S", &local);
     bool ok = buffer_printf(line, "%s.%03ld %s%-5s%s ", stamp, now.tv_nsec / 1000000, colour ? colours[level] : "", log_level_name(level), colour ? "\033[0m" : "");
-    for (size_t i = 0; ok && i < length; i++) /* a terminal must not be driven by what a plugin logs */
-        ok = buffer_add(line, (unsigned char)msg[i] < 0x20 && msg[i] != '\t' && msg[i] != '\n' ? '?' : msg[i]);
+    ok = ok && put_visible(line, msg, length);
     for (size_t i = 0; ok && i < count; i++)
-        ok = buffer_printf(line, " %s=", attributes[i].name) && buffer_append(line, attributes[i].json, attributes[i].length);
+        ok = buffer_add(line, ' ') && put_visible(line, attributes[i].name, strlen(attributes[i].name)) && buffer_add(line, '=') &&
+             put_visible(line, attributes[i].json, attributes[i].length);
     return ok && buffer_add(line, '\n');
 }
 
@@ -172,8 +187,8 @@ static void write_line(enum log_level level, const char *msg, size_t length, con
 void log_write(enum log_level level, const char *msg, size_t length, const struct log_attribute *attributes, size_t count)
 {
     enum { MOST = 64 };
-    if (state.terminal < 0)
-        state.terminal = isatty(STDERR_FILENO);
+    if (atomic_load(&state.terminal) < 0)
+        atomic_store(&state.terminal, isatty(STDERR_FILENO));
     if (!secret_any()) {
         write_line(level, msg, length, attributes, count);
         return;
@@ -220,13 +235,13 @@ void log_event(enum log_level level, const char *msg, ...)
 
 /* ---- the thread ---- */
 
-/* Takes what stands in the pipe and logs its whole lines; `rest` keeps the last, unfinished one. */
-static void read_output(struct buffer *rest)
+/* Takes what stands in the pipe and logs its whole lines; `rest` keeps the last, unfinished one. False: nothing stood there. */
+static bool read_output(struct buffer *rest)
 {
     char chunk[4096];
     ssize_t got = read(state.output, chunk, sizeof chunk);
     if (got <= 0)
-        return;
+        return false;
     for (ssize_t i = 0; i < got; i++) {
         if (chunk[i] == '\n' || rest->length >= LINE_MAX_BYTES / 6) {
             if (rest->length > 0)
@@ -236,32 +251,61 @@ static void read_output(struct buffer *rest)
         if (chunk[i] != '\n')
             (void)buffer_add(rest, chunk[i]);
     }
+    return true;
+}
+
+/* The queue becomes what is sent, when all before it is. Whether the log is being stopped. */
+static bool refill(struct buffer *sending, size_t *sent)
+{
+    pthread_mutex_lock(&state.lock);
+    if (*sent == sending->length) {
+        if (state.queue.length == 0 && state.lost > 0)
+            report_loss();
+        buffer_clear(sending);
+        struct buffer empty = *sending;
+        *sending = state.queue;
+        state.queue = empty;
+        *sent = 0;
+        if (state.broken)
+            buffer_clear(sending);
+    }
+    bool stopping = state.stopping;
+    pthread_mutex_unlock(&state.lock);
+    return stopping;
+}
+
+/* Sends a piece that stderr takes without blocking. */
+static void send_some(const struct buffer *sending, size_t *sent)
+{
+    size_t left = sending->length - *sent;
+    ssize_t written = write(STDERR_FILENO, sending->data + *sent, left < PIPE_BUF ? left : PIPE_BUF);
+    if (written > 0) {
+        *sent += (size_t)written;
+    } else if (written < 0 && errno != EINTR && errno != EAGAIN) {
+        state.broken = true; /* nobody will ever read it: go on without */
+        *sent = sending->length;
+    }
 }
 
 static void *run(void *unused)
 {
     struct buffer sending = {0}, rest = {0};
     size_t sent = 0;
-    bool stopping = false;
-    while (!stopping || (sent < sending.length && !state.broken)) {
-        if (sent == sending.length) {
-            buffer_clear(&sending);
-            sent = 0;
-            pthread_mutex_lock(&state.lock);
-            struct buffer empty = sending;
-            sending = state.queue;
-            state.queue = empty;
-            if (sending.length == 0 && state.lost > 0)
-                report_loss();
-            stopping = state.stopping && sending.length == 0;
-            pthread_mutex_unlock(&state.lock);
-            if (stopping)
+    for (;;) {
+        bool stopping = refill(&sending, &sent);
+        bool pending = sent < sending.length;
+        if (stopping && !pending) { /* the last words of child processes, then the end */
+            while (read_output(&rest))
+                ;
+            if (rest.length > 0)
+                log_write(LEVEL_INFO, rest.data, rest.length, NULL, 0);
+            buffer_clear(&rest);
+            (void)refill(&sending, &sent);
+            if (sent == sending.length)
                 break;
-            if (state.broken)
-                buffer_clear(&sending);
+            pending = true;
         }
         struct pollfd fds[] = {{state.wake, POLLIN, 0}, {state.output, POLLIN, 0}, {STDERR_FILENO, POLLOUT, 0}};
-        bool pending = sent < sending.length;
         if (poll(fds, pending ? 3 : 2, -1) < 0)
             continue;
         if (fds[0].revents & POLLIN) {
@@ -269,17 +313,9 @@ static void *run(void *unused)
             (void)!read(state.wake, &count, sizeof count);
         }
         if (fds[1].revents & (POLLIN | POLLHUP))
-            read_output(&rest);
-        if (pending && fds[2].revents != 0) {
-            size_t most = sending.length - sent < PIPE_BUF ? sending.length - sent : PIPE_BUF;
-            ssize_t written = write(STDERR_FILENO, sending.data + sent, most);
-            if (written > 0)
-                sent += (size_t)written;
-            else if (written < 0 && errno != EINTR && errno != EAGAIN) {
-                state.broken = true; /* nobody will ever read it: go on without */
-                sent = sending.length;
-            }
-        }
+            (void)read_output(&rest);
+        if (pending && fds[2].revents != 0)
+            send_some(&sending, &sent);
     }
     buffer_free(&sending);
     buffer_free(&rest);
@@ -353,9 +389,10 @@ void log_stop(int milliseconds)
     pthread_mutex_unlock(&state.lock);
     if (!started)
         return;
-    if (failed == 0)
+    if (failed == 0) {
         pthread_join(state.thread, NULL);
-    else
+        buffer_free(&state.queue);
+    } else {
         pthread_detach(state.thread); /* it waits for a reader that does not read; the process ends now */
-    buffer_free(&state.queue);
+    }
 }

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
@@ -15,13 +16,24 @@
 
 enum { BACKLOG = 511 };
 
+/* Lets go of a location's lock, and of its file. */
+static void unlock(struct listener *listener)
+{
+    char lock[sizeof listener->path + 8];
+    if (listener->lock < 0)
+        return;
+    (void)snprintf(lock, sizeof lock, "%s.lock", listener->path);
+    (void)unlink(lock);
+    close(listener->lock);
+    listener->lock = -1;
+}
+
 static bool fail(struct listener *listener, struct error *e, int code, const char *what, const char *where)
 {
     if (listener->fd >= 0)
         close(listener->fd);
-    if (listener->lock >= 0)
-        close(listener->lock);
-    listener->fd = listener->lock = -1;
+    listener->fd = -1;
+    unlock(listener);
     return error_errno(e, code, "%s %s", what, where);
 }
 
@@ -46,7 +58,10 @@ static bool make_room(const struct sockaddr_un *address, struct error *e)
 static bool open_unix(struct listener *listener, const char *location, const struct tempdir *dir, struct error *e)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int length = location[0] != '\0' ? snprintf(listener->path, sizeof listener->path, "%s", location) : snprintf(listener->path, sizeof listener->path, "%s/socket", dir->path);
+    char folder[PATH_MAX] = "";
+    if (location[0] != '\0' && location[0] != '/' && getcwd(folder, sizeof folder - 1) != NULL)
+        strcat(folder, "/"); /* what is announced is absolute */
+    int length = location[0] != '\0' ? snprintf(listener->path, sizeof listener->path, "%s%s", folder, location) : snprintf(listener->path, sizeof listener->path, "%s/socket", dir->path);
     if (length < 0 || (size_t)length >= sizeof listener->path)
         return error_set(e, ENAMETOOLONG, "the socket's path is longer than %zu bytes: %s", sizeof listener->path - 1, location[0] != '\0' ? location : dir->path);
     memcpy(address.sun_path, listener->path, sizeof address.sun_path);
@@ -56,11 +71,13 @@ static bool open_unix(struct listener *listener, const char *location, const str
         listener->lock = open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (listener->lock < 0)
             return fail(listener, e, errno, "opening", lock);
-        if (flock(listener->lock, LOCK_EX | LOCK_NB) != 0)
-            return fail(listener, e, EADDRINUSE, "listening on", listener->path);
-        if (!make_room(&address, e)) {
-            close(listener->lock);
+        if (flock(listener->lock, LOCK_EX | LOCK_NB) != 0) {
+            close(listener->lock); /* another's */
             listener->lock = -1;
+            return fail(listener, e, EADDRINUSE, "listening on", listener->path);
+        }
+        if (!make_room(&address, e)) {
+            unlock(listener);
             return false;
         }
     }
@@ -89,7 +106,7 @@ static bool split(const char *location, char *host, size_t host_size, char *port
         location++;
         length -= 2;
     }
-    if (strlen(digits) >= port_size || length >= host_size || strspn(digits, "0123456789") != strlen(digits))
+    if (strlen(digits) >= port_size || length >= host_size || strspn(digits, "0123456789") != strlen(digits) || strtol(digits, NULL, 10) > 65535)
         return false;
     memcpy(host, location, length);
     host[length] = '\0';
@@ -143,12 +160,6 @@ void listener_remove(struct listener *listener)
 {
     if (listener->path[0] != '\0')
         (void)unlink(listener->path);
-    if (listener->lock >= 0) {
-        char lock[sizeof listener->path + 8];
-        (void)snprintf(lock, sizeof lock, "%s.lock", listener->path);
-        (void)unlink(lock);
-        close(listener->lock);
-        listener->lock = -1;
-    }
+    unlock(listener);
     listener->path[0] = '\0';
 }

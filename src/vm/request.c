@@ -40,16 +40,31 @@ void vm_request_free(struct vm_request *request)
     buffer_free(&request->fields);
 }
 
+/* Pushes the traceback of a task's coroutine, without the frames of dispatch below the script's own. */
+static const char *push_traceback(lua_State *L, lua_State *of)
+{
+    luaL_traceback(L, of, NULL, 0);
+    const char *text = lua_tostring(L, -1);
+    const char *end = strstr(text, "\n\t?: "); /* as stripped modules look */
+    if (end == NULL)
+        end = strstr(text, "\n\t[ocm.");
+    if (end != NULL) {
+        lua_pushlstring(L, text, (size_t)(end - text));
+        lua_remove(L, -2);
+    }
+    return lua_tostring(L, -1);
+}
+
 /* Protected: a task and its message, as light userdata. */
 static int log_traceback(lua_State *L)
 {
     const struct task *task = lua_touserdata(L, 1);
     const char *message = lua_touserdata(L, 2);
-    luaL_traceback(L, task->L, NULL, 0);
+    const char *traceback = push_traceback(L, task->L);
     if (task->request != NULL)
-        log_event(LEVEL_ERROR, "request failed", "method", task->request->method, "path", task->request->path, "error", message, "traceback", lua_tostring(L, -1), NULL);
+        log_event(LEVEL_ERROR, "request failed", "method", task->request->method, "path", task->request->path, "error", message, "traceback", traceback, NULL);
     else
-        log_event(LEVEL_ERROR, "task failed", "error", message, "traceback", lua_tostring(L, -1), NULL);
+        log_event(LEVEL_ERROR, "task failed", "error", message, "traceback", traceback, NULL);
     return 0;
 }
 
@@ -81,8 +96,7 @@ static int report(lua_State *L)
     if (!secret_redact(&request->answer, text, length))
         return luaL_error(L, "not enough memory");
     if (lua_toboolean(L, -1)) {
-        luaL_traceback(L, task->L, NULL, 0);
-        log_event(LEVEL_ERROR, "request failed", "method", request->method, "path", request->path, "error", text, "traceback", lua_tostring(L, -1), NULL);
+        log_event(LEVEL_ERROR, "request failed", "method", request->method, "path", request->path, "error", text, "traceback", push_traceback(L, task->L), NULL);
     } else {
         log_event(LEVEL_DEBUG, "request refused", "method", request->method, "path", request->path, "reason", text, NULL);
     }
@@ -91,6 +105,7 @@ static int report(lua_State *L)
 
 static void fail(struct task *task)
 {
+    enum { REPORT_BYTES = 1 << 20 }; /* what the report may take beyond limits.memory */
     struct vm *vm = task->vm;
     struct vm_request *request = task->request;
     buffer_clear(&request->answer);
@@ -102,7 +117,9 @@ static void fail(struct task *task)
     lua_pushcfunction(vm->L, report);
     lua_pushlightuserdata(vm->L, task);
     lua_State *before = slice_begin(vm->L);
+    vm->limits.memory += REPORT_BYTES;
     int status = lua_pcall(vm->L, 1, 0, 0);
+    vm->limits.memory -= REPORT_BYTES;
     slice_end(before);
     vm->deadline = deadline;
     if (status != LUA_OK) {

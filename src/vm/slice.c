@@ -1,7 +1,7 @@
 /* The watch over Lua code that keeps the main thread too long.
  *
- * Handlers run with no hook, at full speed.  While Lua runs, a timer ticks every 10 ms; a tick that finds the same slice
- * running as the tick before sets a count hook on the coroutine that runs, as the standalone lua does for Ctrl-C.  The hook
+ * Handlers run with no hook, at full speed.  While Lua runs, a timer ticks every 5 ms; a tick that finds the same slice
+ * running as the tick before (so after 5 to 10 ms) sets a count hook on the coroutine that runs, as the standalone lua does for Ctrl-C.  The hook
  * then runs in the script's own thread of control: it yields the task to the loop, through pcall, or, where nothing can
  * yield (a comparator of table.sort, start, cleanup), raises an error if the time is over.
  * The timer is left ticking between slices and stops itself after a second without one: a request costs no system call.
@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { TICK_NANOSECONDS = 10 * 1000 * 1000, IDLE_TICKS = 100 };
+enum { TICK_NANOSECONDS = 5 * 1000 * 1000, IDLE_TICKS = 200 };
 static const uint64_t GRACE = 5000000000; /* from an interrupt to ending the slice; twice that to ending the process */
 
 static struct {
@@ -133,6 +133,8 @@ void vm_interrupt(void)
     watch.interrupted_at = vm_now();
     watch.interrupted = 1;
 }
+
+lua_State *slice_running(void) { return watch.running; }
 
 bool slice_interrupted(void) { return watch.interrupted; }
 

@@ -59,6 +59,8 @@ void slice_end(lua_State *before);
 lua_State *slice_switch(lua_State *L);
 bool slice_open(struct error *e);
 void slice_close(void);
+/* The coroutine that runs now, or NULL. */
+lua_State *slice_running(void);
 /* Whether the process was told to stop (vm_interrupt). */
 bool slice_interrupted(void);
 

@@ -7,7 +7,6 @@
 #include "vm/state.h"
 
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -171,8 +170,8 @@ static void resume(struct task *task)
         case YIELD_SCRIPT: task_kill(task->root, 500, "the handler yielded: coroutine.yield works only inside of a coroutine that the script resumes"); break;
         }
     } else if (status == LUA_OK && vm->gc_failure[0] != '\0' && task->root == task) {
-        char message[sizeof vm->gc_failure + 32];
-        (void)snprintf(message, sizeof message, "error in __gc: %s", vm->gc_failure);
+        char message[sizeof vm->gc_failure];
+        memcpy(message, vm->gc_failure, sizeof message);
         vm->gc_failure[0] = '\0';
         lua_settop(task->L, 0);
         task_kill(task, 500, message);

@@ -45,6 +45,16 @@ static void *allocate(void *context, void *block, size_t old, size_t size)
 
 /* ---- warnings: what Lua says of errors in finalisers ---- */
 
+/* Where Lua is, without allocating: this is called in the middle of a collection. */
+static void describe_stack(lua_State *L, char *out, size_t size)
+{
+    lua_Debug frame;
+    size_t used = (size_t)snprintf(out, size, "stack traceback:");
+    for (int level = 0; L != NULL && lua_getstack(L, level, &frame) && used < size; level++)
+        if (lua_getinfo(L, "Sl", &frame) && frame.currentline > 0)
+            used += (size_t)snprintf(out + used, size - used, "\n\t%s:%d", frame.short_src, frame.currentline);
+}
+
 static void warn(void *context, const char *text, int to_be_continued)
 {
     struct vm *vm = context;
@@ -52,10 +62,15 @@ static void warn(void *context, const char *text, int to_be_continued)
     (void)snprintf(vm->warning + used, sizeof vm->warning - used, "%s", text);
     if (to_be_continued)
         return;
-    if (strncmp(vm->warning, "error in __gc", 13) == 0 && vm->current != NULL)
-        (void)snprintf(vm->gc_failure, sizeof vm->gc_failure, "%s", vm->warning);
-    else if (vm->warning[0] != '@')
+    if (strncmp(vm->warning, "error in __gc", 13) == 0) {
+        char traceback[1024];
+        describe_stack(slice_running(), traceback, sizeof traceback);
+        log_event(LEVEL_ERROR, vm->warning, "traceback", traceback, NULL);
+        if (vm->current != NULL)
+            memcpy(vm->gc_failure, vm->warning, sizeof vm->gc_failure);
+    } else if (vm->warning[0] != '@') { /* "@on" and the like are for a warner that can be switched */
         log_event(LEVEL_WARN, vm->warning, NULL);
+    }
     vm->warning[0] = '\0';
 }
 

@@ -47,14 +47,20 @@ static bool wait_for_writer(struct copy_job *copy, int fd)
     return error_errno(&copy->error, ECANCELED, "reading %s", copy->source);
 }
 
-static bool write_whole(int fd, const char *data, size_t length)
+static bool write_whole(struct copy_job *copy, int fd, const char *data, size_t length)
 {
     while (length > 0) {
+        if (cancelled(copy)) {
+            errno = ECANCELED;
+            return false;
+        }
         ssize_t written = write(fd, data, length);
         if (written < 0) {
-            if (errno == EINTR)
-                continue;
-            return false;
+            if (errno != EINTR && errno != EAGAIN)
+                return false;
+            struct pollfd ready = {fd, POLLOUT, 0};
+            (void)poll(&ready, 1, POLL_MILLISECONDS);
+            continue;
         }
         data += written;
         length -= (size_t)written;
@@ -78,7 +84,7 @@ static bool move_bytes(struct copy_job *copy, int from, int to, const char *targ
             error_errno(&copy->error, errno, "reading %s", copy->source);
             goto out;
         }
-        if (!write_whole(to, chunk, (size_t)got)) {
+        if (!write_whole(copy, to, chunk, (size_t)got)) {
             error_errno(&copy->error, errno, "writing %s", target);
             goto out;
         }
@@ -95,19 +101,40 @@ out:
     return ok;
 }
 
-/* A new file beside the target, its name written to `beside`, its mode what the umask leaves of 0666. */
+/* A new file in the target's folder, its name written to `beside`, its mode what the umask leaves of 0666. */
 static int create_beside(struct copy_job *copy, char *beside, size_t size)
 {
     static atomic_uint serial;
+    const char *slash = strrchr(copy->target, '/');
+    int folder = slash != NULL ? (int)(slash - copy->target + 1) : 0;
     int fd = -1;
     do {
         unsigned number = atomic_fetch_add(&serial, 1);
-        if ((size_t)snprintf(beside, size, "%s.part-%d-%u", copy->target, (int)getpid(), number) >= size)
+        if ((size_t)snprintf(beside, size, "%.*s.ocmlua-%d-%u.part", folder, copy->target, (int)getpid(), number) >= size)
             errno = ENAMETOOLONG;
         else
             fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     } while (fd < 0 && errno == EEXIST);
     return fd;
+}
+
+/* Opens the target: a temporary file of ours, or whatever is no regular file (/dev/null, a pipe), is written into; else a new file
+ * beside it will take its place, and `beside` is its name. */
+static int open_target(struct copy_job *copy, int from, char *beside, size_t size)
+{
+    struct stat source, target;
+    bool there = stat(copy->target, &target) == 0;
+    if (there && S_ISDIR(target.st_mode)) {
+        errno = EISDIR;
+        return -1;
+    }
+    if (!copy->in_place && (!there || S_ISREG(target.st_mode)))
+        return create_beside(copy, beside, size);
+    if (there && fstat(from, &source) == 0 && source.st_dev == target.st_dev && source.st_ino == target.st_ino) {
+        errno = EINVAL; /* opening would empty it before it is read */
+        return -1;
+    }
+    return open(copy->target, O_WRONLY | O_TRUNC | O_CLOEXEC | O_NONBLOCK);
 }
 
 static void copy_work(struct job *job)
@@ -125,7 +152,7 @@ static void copy_work(struct job *job)
         close(from);
         return;
     }
-    int to = copy->in_place ? open(copy->target, O_WRONLY | O_TRUNC | O_CLOEXEC) : create_beside(copy, beside, sizeof beside);
+    int to = open_target(copy, from, beside, sizeof beside);
     if (to < 0) {
         error_errno(&copy->error, errno, "creating %s", copy->target);
         close(from);
@@ -135,7 +162,7 @@ static void copy_work(struct job *job)
     close(from);
     if (close(to) != 0 && copy->ok)
         copy->ok = error_errno(&copy->error, errno, "writing %s", copy->target);
-    if (copy->in_place)
+    if (beside[0] == '\0')
         return;
     if (copy->ok && rename(beside, copy->target) != 0)
         copy->ok = error_errno(&copy->error, errno, "creating %s", copy->target);

@@ -180,7 +180,12 @@ bool pool_destroy(struct pool *pool, int milliseconds)
 
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += milliseconds / 1000 + 1;
+    until.tv_sec += milliseconds / 1000;
+    until.tv_nsec += (milliseconds % 1000) * 1000000L;
+    if (until.tv_nsec >= 1000000000L) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000L;
+    }
     for (unsigned i = 0; i < pool->started; i++)
         if (pthread_timedjoin_np(pool->threads[i], NULL, &until) != 0)
             return false;
