@@ -2,9 +2,17 @@
 
 local plugin = require "ocm.plugin"
 
---- The line of a key in the script's text: from `line` on, the keys of the problem one after the other.
+--- Where the declaration begins. Not asked of Lua: `return ocm.plugin {…}` is a tail call, whose caller is forgotten.
+local function declaration_line(lines)
+  for i, text in ipairs(lines) do
+    if text:find("%f[%w_]plugin%s*[{(]") or text:find("%.plugin%s*$") then return i end
+  end
+  return 1
+end
+
+--- The line of a key in the script's text: behind the declaration's, the keys of the problem one after the other.
 local function line_of(lines, line, keys)
-  local found = math.max(line, 1)
+  local found = line
   for _, key in ipairs(keys) do
     local name = tostring(key):gsub("%p", "%%%0")
     local from
@@ -30,16 +38,12 @@ local function read_lines(path)
 end
 
 local function report(path, declaration)
-  local file = declaration.source and declaration.source:match "^@(.+)" or path
-  local lines = read_lines(file)
+  local lines = read_lines(path)
+  local start = declaration_line(lines)
   local texts = {}
-  for _, problem in ipairs(declaration.problems) do
-    local line = line_of(lines, declaration.line, problem.keys)
-    local keys = {}
-    for i, key in ipairs(problem.keys) do keys[i] = tostring(key) end
-    local where = table.concat(keys, ".")
-    local text = (where == "" or problem.text:find("unknown", 1, true)) and problem.text or where .. ": " .. problem.text
-    texts[#texts + 1] = { line = line, text = ("%s:%d: %s"):format(file, line, text) }
+  for i, problem in ipairs(declaration.problems) do
+    local line = line_of(lines, start, problem.keys)
+    texts[i] = { line = line, text = ("%s:%d: %s"):format(path, line, problem.text) }
   end
   table.sort(texts, function(a, b)
     if a.line ~= b.line then return a.line < b.line end

@@ -33,11 +33,20 @@ local function keys_of(...)
   return keys
 end
 
---- Problems: { keys = { "inputRepository", "types" }, text = "…" }
+--- Problems: { keys = { "inputRepository", "types" }, text = "inputRepository.types: …" }
 local Problems = {}
 Problems.__index = Problems
 
+--- With the keys in front.
 function Problems:add(keys, format, ...)
+  local parts = {}
+  for i, key in ipairs(keys) do parts[i] = tostring(key) end
+  local where = #parts > 0 and table.concat(parts, ".") .. ": " or ""
+  self[#self + 1] = { keys = keys, text = where .. format:format(...) }
+end
+
+--- The text says it all.
+function Problems:say(keys, format, ...)
   self[#self + 1] = { keys = keys, text = format:format(...) }
 end
 
@@ -102,7 +111,7 @@ local function type_entries(problems, keys, types, with_aliases)
       if expect(problems, where, entry, "table", "a table { schema =, aliases = }") then
         for field in next, entry do
           if field ~= "aliases" and field ~= "schema" then
-            problems:add({ keys[1], keys[2], name, field }, 'unknown field "%s"%s', tostring(field), suggest(tostring(field), { table.unpack(type_fields) }))
+            problems:add({ keys[1], keys[2], name }, 'unknown field "%s"%s', tostring(field), suggest(tostring(field), { table.unpack(type_fields) }))
           end
         end
         local schema = schema_text(problems, { keys[1], keys[2], name, "schema" }, entry.schema)
@@ -128,7 +137,7 @@ local function capability(problems, name, declared, found)
     if methods[key] then
       if expect(problems, { name, key }, value, "function", "a function (request, credentials)") then live.handlers[key] = value end
     elseif not found.lists[key] then
-      problems:add({ name, key }, '%s: unknown method "%s"%s', name, tostring(key), suggest(tostring(key), keys_of(methods, found.lists)))
+      problems:say({ name, key }, '%s: unknown method "%s"%s', name, tostring(key), suggest(tostring(key), keys_of(methods, found.lists)))
     end
   end
   for field, list in next, found.lists do
@@ -178,7 +187,7 @@ local function limits(problems, declared)
         problems:add({ "limits", "handler" }, "expected seconds, more than 0; got %s", tostring(value))
       end
     else
-      problems:add({ "limits", key }, 'unknown limit "%s"%s', tostring(key), suggest(tostring(key), { "memory", "body", "header", "handler" }))
+      problems:say({ "limits", key }, 'limits: unknown limit "%s"%s', tostring(key), suggest(tostring(key), { "memory", "body", "header", "handler" }))
     end
   end
   return made
@@ -271,9 +280,11 @@ local top_level = { configTypes = true, handlers = true, start = true, cleanup =
 
 --- ocm.plugin { … }
 function plugin.declare(declared)
-  if type(declared) ~= "table" then error("ocm.plugin: expected a table, got " .. type(declared), 2) end
-  local where = debug.getinfo(2, "Sl") or {}
   local problems = setmetatable({}, Problems)
+  if type(declared) ~= "table" then
+    problems:say({}, "ocm.plugin: expected a table, got %s", declared == nil and "nothing" or type(declared))
+    return setmetatable({ problems = problems }, Declaration)
+  end
   local document, live = { capabilities = json.array() }, {}
   for _, each in ipairs(contract) do
     if declared[each.name] ~= nil then
@@ -284,7 +295,7 @@ function plugin.declare(declared)
   end
   for key in next, declared do
     if not capability_of[key] and not top_level[key] then
-      problems:add({ key }, 'unknown capability "%s"%s', tostring(key), suggest(tostring(key), keys_of(capability_of, top_level)))
+      problems:say({ key }, 'unknown capability "%s"%s', tostring(key), suggest(tostring(key), keys_of(capability_of, top_level)))
     end
   end
   for _, key in ipairs { "start", "cleanup", "logger" } do
@@ -292,12 +303,13 @@ function plugin.declare(declared)
   end
   document.supportedConfigTypes = config_types(problems, declared.configTypes)
   local made = {
-    source = where.source, line = where.currentline or 0,
     capabilities = document, limits = limits(problems, declared.limits), problems = problems,
   }
   local routes = custom_routes(problems, declared.handlers)
   if #live == 0 and #problems == 0 then
-    problems:add({}, "no capability is declared: expected at least one of %s", table.concat(keys_of(capability_of), ", "))
+    local names = keys_of(capability_of)
+    table.sort(names)
+    problems:say({}, "no capability is declared: expected at least one of %s", table.concat(names, ", "))
   end
   if #problems == 0 then
     function made.requests() return require "ocm.dispatch"(live, routes) end

@@ -12,7 +12,18 @@ __attribute__((format(printf, 2, 0))) static size_t format_into(struct error *e,
         e->message[0] = '\0';
         return 0;
     }
-    return (size_t)written < sizeof e->message ? (size_t)written : sizeof e->message - 1;
+    if ((size_t)written < sizeof e->message)
+        return (size_t)written;
+    size_t end = sizeof e->message - 1; /* cut: not in the middle of a UTF-8 sequence */
+    size_t at = end;
+    while (at > 0 && end - at < 3 && ((unsigned char)e->message[at - 1] & 0xC0) == 0x80)
+        at--;
+    unsigned char lead = at > 0 ? (unsigned char)e->message[at - 1] : 0;
+    size_t needed = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;
+    if (needed > end - at + 1)
+        end = at - 1;
+    e->message[end] = '\0';
+    return end;
 }
 
 bool error_set(struct error *e, int code, const char *format, ...)
