@@ -117,15 +117,17 @@ class Plugin:
     files      {name: text} of files beside the script
     command    what to run instead of [ocmlua, script]
     handshake  False: don't wait for the announcement
+    joined     True: --config=JSON in one argument
     Further keyword arguments go to subprocess.Popen.
 
     Afterwards: `location` (the announced one), `address` (socket path, or (host, port)), `pid`, `process`, `tmp` (its TMPDIR),
     `folder` (that of the script), `stdout` (lines so far, the handshake included).
     """
 
-    def __init__(self, script, config=None, transport="unix", env=None, files=None, command=None, handshake=True, exits=0, leaves=(),
-                 raw_log=False, **popen):
+    def __init__(self, script, config=None, transport="unix", env=None, files=None, command=None, handshake=True, joined=False,
+                 exits=0, leaves=(), raw_log=False, **popen):
         self.config = {"id": "test", "type": transport, "pluginType": "", **(config or {})}
+        self.joined = joined
         self.script, self.env, self.files, self.command, self.popen = script, env, files or {}, command, popen
         self.wait_handshake, self.exits, self.leaves, self.raw_log = handshake, exits, leaves, raw_log
         self.stdout, self.stderr, self.location, self.address = [], [], None, None
@@ -143,8 +145,9 @@ class Plugin:
                 (self.folder / name).write_text(text)
             command = self.command or [OCMLUA, script_file(self.folder, self.script)]
             options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **self.popen}
-            self.process = subprocess.Popen([*map(str, command), "--config", json.dumps(self.config)],
-                                            env=environment(self.tmp, self.env), **options)
+            text = json.dumps(self.config)
+            arguments = [f"--config={text}"] if self.joined else ["--config", text]
+            self.process = subprocess.Popen([*map(str, command), *arguments], env=environment(self.tmp, self.env), **options)
             self.pid = self.process.pid
             self.readers = [threading.Thread(target=self._collect, args=(stream, lines), daemon=True)
                             for stream, lines in ((self.process.stdout, self.stdout), (self.process.stderr, self.stderr)) if stream]
