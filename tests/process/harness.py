@@ -29,6 +29,20 @@ ROOT = Path(__file__).resolve().parents[2]
 OCMLUA = Path(os.environ.get("OCMLUA", ROOT / "build/release/ocmlua")).resolve()
 DEADLINE = 30
 
+# Runs the chunk, or the expressions, that it is sent, and answers with the results as an array; `ocm` is there.
+RUN = '''["POST /run"] = function(request)
+    local chunk = load("local ocm = ... return " .. request.body, "=run") or assert(load("local ocm = ... " .. request.body, "=run"))
+    local results = table.pack(chunk(ocm))
+    for i = 1, results.n do if results[i] == nil then results[i] = ocm.json.null end end
+    results.n = nil
+    return { body = ocm.json.encode(ocm.json.array(results)) }
+  end'''
+
+
+def runner(declared="", before=""):
+    """A plugin for Plugin.run; `declared`: further fields of its declaration."""
+    return before + ' return ocm.plugin { inputRepository = { types = { "T/v1" } }, ' + declared + "\n  handlers = { " + RUN + " } }"
+
 
 class Response(NamedTuple):
     """An answer; `body` is bytes, `headers` is looked up without case."""
@@ -260,6 +274,16 @@ class Plugin:
         answer = self.request(method, path, body, headers, **options)
         assert answer.status == 200, (answer.status, answer.text)
         return json.loads(answer.body) if answer.body else None
+
+    def run(self, code):
+        """The results of Lua expressions, or of a chunk, run by a handler of a `runner` plugin: a list."""
+        return self.json("POST", "/run", code)
+
+    def run_error(self, code):
+        """The error that it ends with: the text of a 500."""
+        answer = self.request("POST", "/run", code)
+        assert answer.status == 500, (answer.status, answer.text)
+        return answer.text
 
     def raw(self, data, timeout=DEADLINE):
         """Sends these bytes on a connection of their own, and returns all that comes until the other side closes it."""

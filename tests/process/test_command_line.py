@@ -128,6 +128,25 @@ def test_binary_under_another_name_without_its_script_says_which_is_missing(fold
     assert f"there is no script {folder}/myplugin.lua beside {folder}/myplugin" in message
 
 
+def test_linked_script_finds_the_modules_beside_the_file_itself(folder):
+    """The manager takes symbolic links in its plugin directory for plugins."""
+    for name in ("plugins", "real"):
+        (folder / name).mkdir()
+    (folder / "real" / "helper.lua").write_text("return true")
+    (folder / "real" / "myplugin").write_text('require "helper" ' + FILE)
+    (folder / "plugins" / "myplugin").symlink_to(folder / "real" / "myplugin")
+    assert types_of(run(folder / "plugins" / "myplugin", "capabilities")) == ["T/v1"]
+
+
+def test_linked_binary_finds_the_script_beside_the_file_itself(folder):
+    for name in ("plugins", "real"):
+        (folder / name).mkdir()
+    (folder / "real" / "myplugin.lua").write_text(FILE)
+    shutil.copy2(OCMLUA, folder / "real" / "myplugin")
+    (folder / "plugins" / "myplugin").symlink_to(folder / "real" / "myplugin")
+    assert types_of(run("capabilities", program=folder / "plugins" / "myplugin")) == ["T/v1"]
+
+
 def test_script_is_found_relative_to_the_working_directory(folder):
     (folder / "my plugin").write_text(FILE)
     assert types_of(run("my plugin", "capabilities", cwd=folder)) == ["T/v1"]
