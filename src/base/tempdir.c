@@ -19,10 +19,14 @@ enum { DEPTH_LIMIT = 64 }; /* of directories that a handler may have made in it 
 /* Only a directory that holds this file is ever swept: somebody's own /tmp/ocm-my-things looks the same from outside. */
 static const char marker[] = ".ocmlua-run";
 
+enum { SOCKET_PATH_MAX = 107, OWN_NAME_MAX = sizeof "/ocm--XXXXXX/socket" + 32 };
+
+/* $TMPDIR, or /tmp when it is missing, no folder that we can write to, or too long for the path of a socket in it. */
 static const char *parent(void)
 {
     const char *dir = getenv("TMPDIR");
-    return dir != NULL && dir[0] == '/' ? dir : "/tmp";
+    bool usable = dir != NULL && dir[0] == '/' && strlen(dir) + OWN_NAME_MAX <= SOCKET_PATH_MAX && access(dir, W_OK | X_OK) == 0;
+    return usable ? dir : "/tmp";
 }
 
 bool tempdir_create(struct tempdir *dir, const char *id, struct error *e)

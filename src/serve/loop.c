@@ -96,13 +96,15 @@ static void turn(int epoll, struct loop *loop, struct server *server, uint64_t d
 static const char *serve(int epoll, struct loop *loop, struct server *server, const char **shutdown)
 {
     uint64_t idle_since = vm_now(), served = server_served(server);
+    bool was_busy = false;
     while (*shutdown == NULL && !loop_stopped()) {
         uint64_t now = vm_now();
         bool busy = server_active(server) > 0 || vm_works(loop->vm) > 0;
-        if (busy || served != server_served(server)) {
+        if (busy || was_busy || served != server_served(server)) {
             idle_since = now;
             served = server_served(server);
         }
+        was_busy = busy;
         uint64_t deadline = idle_since + loop->idle_timeout;
         if (deadline < idle_since)
             deadline = UINT64_MAX;
@@ -153,6 +155,7 @@ bool loop_serve(struct loop *loop, int handshake, struct error *e)
     const char *reason = serve(epoll, loop, server, &shutdown);
     log_event(LEVEL_INFO, "gracefully shutting down plugin", "reason", reason, NULL);
     (void)epoll_ctl(epoll, EPOLL_CTL_DEL, loop->stop, NULL);
+    vm_interrupt(); /* whatever the reason: nothing may hold the main thread for longer than the drain */
     server_quiesce(server);
     listener_remove(loop->listener);
     drain(epoll, loop, server, DRAIN);

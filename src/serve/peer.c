@@ -60,6 +60,16 @@ void peer_remove(struct peers *peers, struct peer *peer)
     free(peer);
 }
 
+void peer_head(struct peers *peers, struct peer *peer, uint64_t now)
+{
+    unwatch(peers, peer);
+    if (peer->state == PEER_HEAD)
+        return; /* it began before */
+    peer->state = PEER_HEAD;
+    peer->deadline = now + SLOW;
+    due(peers, peer->deadline);
+}
+
 void peer_body(struct peers *peers, struct peer *peer, uint64_t now)
 {
     unwatch(peers, peer);

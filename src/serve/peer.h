@@ -34,6 +34,7 @@ void peers_free(struct peers *peers);
 struct peer *peer_add(struct peers *peers, int fd, uint64_t now);
 void peer_remove(struct peers *peers, struct peer *peer);
 
+void peer_head(struct peers *peers, struct peer *peer, uint64_t now); /* a request line has been read */
 void peer_body(struct peers *peers, struct peer *peer, uint64_t now); /* the head has been read */
 void peer_progress(struct peer *peer, size_t bytes, uint64_t now);
 void peer_busy(struct peer *peer);                                    /* the request has been read */

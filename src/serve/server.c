@@ -16,6 +16,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 enum { CONNECTIONS_MOST = 4096, CONNECTIONS_LEAST = 256, DESCRIPTORS_KEPT = 64, DRAIN_TIMES = 4 };
 
@@ -142,6 +143,22 @@ static const char *foreign(const struct exchange *x)
     return "the Host header names another machine";
 }
 
+static enum MHD_Result count_lengths(void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    (void)kind, (void)value;
+    if (strcasecmp(name, "Content-Length") == 0)
+        ++*(unsigned *)cls;
+    return MHD_YES;
+}
+
+/* RFC 9112 section 6.3: two lengths, or a length and a transfer coding, are somebody's attempt to smuggle a request. */
+static bool ambiguous(const struct exchange *x)
+{
+    unsigned lengths = 0;
+    MHD_get_connection_values(x->connection, MHD_HEADER_KIND, count_lengths, &lengths);
+    return lengths > 1 || (lengths == 1 && MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, "Transfer-Encoding") != NULL);
+}
+
 /* Splits the target (RFC 9112 section 3.2) and decodes its path. */
 static bool read_target(struct exchange *x, struct error *e)
 {
@@ -185,6 +202,15 @@ static enum MHD_Result begin(struct exchange *x)
         char text[sizeof e.message + 8];
         (void)snprintf(text, sizeof text, "path: %s", e.message);
         return refuse(x, MHD_HTTP_BAD_REQUEST, text);
+    }
+    if (ambiguous(x)) {
+        const char close_it[] = "Connection\0close";
+        enum MHD_Result result = MHD_NO;
+        vm_request_answer(&x->request, MHD_HTTP_BAD_REQUEST, "it is unclear where the body ends: Content-Length and Transfer-Encoding contradict each other");
+        x->answered = true;
+        if (buffer_append(&x->request.fields, close_it, sizeof close_it))
+            result = queue_answer(x);
+        return result;
     }
     const char *length = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, "Content-Length");
     if (length != NULL && strtoull(length, NULL, 10) > limit) {
@@ -289,6 +315,9 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connectio
     x->request.completed = completed;
     server->active++;
     server->served++;
+    struct peer *peer = peer_of(connection);
+    if (peer != NULL)
+        peer_head(&server->peers, peer, server->now);
     return x;
 }
 
@@ -415,7 +444,9 @@ uint64_t server_served(const struct server *server) { return server->served; }
 void server_quiesce(struct server *server)
 {
     server->quiesced = true;
-    (void)MHD_quiesce_daemon(server->daemon);
+    MHD_socket listening = MHD_quiesce_daemon(server->daemon);
+    if (listening != MHD_INVALID_SOCKET)
+        close(listening); /* whoever connects now is refused, not left waiting */
 }
 
 void server_destroy(struct server *server)

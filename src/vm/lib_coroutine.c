@@ -1,4 +1,4 @@
-/* coroutine.resume and coroutine.wrap, for scripts that use coroutines of their own inside of a handler.
+/* coroutine.resume, wrap and close, for scripts that use coroutines of their own inside of a handler.
  *
  * A primitive called in such a coroutine yields to the loop, not to the script: what it yields passes through here, the
  * task yields in turn, and the coroutine goes on where it was.  Script and coroutine notice nothing. */
@@ -6,24 +6,67 @@
 
 static const char transit_type[] = "ocm.transit";
 
-/* Stands on the stack of a task that yielded on behalf of a coroutine: when the task is closed, so is that one. */
+/* Stands on the stack of a coroutine that yielded on behalf of another: when the one is closed, so is the other. */
+struct transit {
+    lua_State *inner; /* NULL: it is not under way */
+    struct transit *next;
+};
+
+static void enter(struct vm *vm, struct transit *transit, lua_State *inner)
+{
+    transit->inner = inner;
+    transit->next = vm->transits;
+    vm->transits = transit;
+}
+
+static void leave(struct vm *vm, struct transit *transit)
+{
+    struct transit **at = &vm->transits;
+    while (*at != NULL && *at != transit)
+        at = &(*at)->next;
+    if (*at != NULL)
+        *at = transit->next;
+    transit->inner = NULL;
+}
+
+/* Whether it waits inside of a primitive: then it is the loop's, and no other may resume or close it. */
+static bool in_transit(lua_State *inner)
+{
+    for (const struct transit *at = vm_of(inner)->transits; at != NULL; at = at->next)
+        if (at->inner == inner)
+            return true;
+    return false;
+}
+
+/* Closes its variables, under the watch. */
+static int reset(lua_State *inner)
+{
+    lua_State *before = slice_switch(inner);
+    int status = lua_resetthread(inner);
+    (void)slice_switch(before);
+    return status;
+}
+
 static int close_transit(lua_State *L)
 {
-    lua_State **inner = luaL_checkudata(L, 1, transit_type);
-    if (*inner != NULL)
-        (void)lua_resetthread(*inner);
-    *inner = NULL;
+    struct transit *transit = luaL_checkudata(L, 1, transit_type);
+    lua_State *inner = transit->inner;
+    leave(vm_of(L), transit);
+    if (inner != NULL)
+        (void)reset(inner);
     return 0;
 }
 
 /* The coroutine itself stands at index 1. */
-static lua_State **push_transit(lua_State *L)
+static struct transit *push_transit(lua_State *L)
 {
-    lua_State **transit = lua_newuserdatauv(L, sizeof *transit, 1);
-    *transit = NULL;
+    struct transit *transit = lua_newuserdatauv(L, sizeof *transit, 1);
+    *transit = (struct transit){0};
     if (luaL_newmetatable(L, transit_type)) {
         lua_pushcfunction(L, close_transit);
         lua_setfield(L, -2, "__close");
+        lua_pushcfunction(L, close_transit);
+        lua_setfield(L, -2, "__gc");
     }
     lua_setmetatable(L, -2);
     lua_pushvalue(L, 1);
@@ -48,20 +91,21 @@ static int outcome(lua_State *L, lua_State *inner, int status, int results)
     return results;
 }
 
-static int step(lua_State *L, lua_State *inner, int arguments, bool wrap, lua_State **transit);
+static int step(lua_State *L, lua_State *inner, int arguments, bool wrap, struct transit *transit);
 
 /* The task goes on: stack[1] is the coroutine, the transit stands at the index in the context (negative: for wrap). */
 static int go_on(lua_State *L, int status, lua_KContext context)
 {
     (void)status;
     bool wrap = context < 0;
-    lua_State **transit = luaL_checkudata(L, (int)(wrap ? -context : context), transit_type);
-    lua_State *inner = *transit;
+    struct transit *transit = luaL_checkudata(L, (int)(wrap ? -context : context), transit_type);
+    lua_State *inner = transit->inner;
+    leave(vm_of(L), transit);
     return step(L, inner, 0, wrap, transit);
 }
 
 /* Resumes `inner` until it yields to the script, ends or fails. */
-static int step(lua_State *L, lua_State *inner, int arguments, bool wrap, lua_State **transit)
+static int step(lua_State *L, lua_State *inner, int arguments, bool wrap, struct transit *transit)
 {
     struct vm *vm = vm_of(L);
     for (;;) {
@@ -79,11 +123,9 @@ static int step(lua_State *L, lua_State *inner, int arguments, bool wrap, lua_St
                 lua_settop(L, 1);
                 transit = push_transit(L);
             }
-            *transit = inner;
+            enter(vm, transit, inner);
             return lua_yieldk(L, 0, wrap ? -2 : 2, go_on);
         }
-        if (transit != NULL)
-            *transit = NULL;
         int moved = outcome(L, inner, status, results);
         if (moved >= 0) {
             if (!wrap) {
@@ -98,7 +140,7 @@ static int step(lua_State *L, lua_State *inner, int arguments, bool wrap, lua_St
             return 2;
         }
         if (status != LUA_OK && status != LUA_YIELD) { /* as the standard one: close its variables, say where the error passed */
-            status = lua_resetthread(inner);
+            status = reset(inner);
             lua_pop(L, 1);
             lua_xmove(inner, L, 1);
         }
@@ -114,7 +156,7 @@ static int step(lua_State *L, lua_State *inner, int arguments, bool wrap, lua_St
 /* nil when it can be resumed, else why it can't. */
 static const char *refusal(lua_State *L, lua_State *inner, int arguments)
 {
-    if (inner == L)
+    if (inner == L || in_transit(inner))
         return "cannot resume non-suspended coroutine";
     switch (lua_status(inner)) {
     case LUA_YIELD: break;
@@ -168,6 +210,23 @@ static int l_wrap(lua_State *L)
     return 1;
 }
 
+/* coroutine.close: as the standard one, but not for a coroutine that waits inside of a primitive. */
+static int l_close(lua_State *L)
+{
+    lua_State *inner = lua_tothread(L, 1);
+    lua_Debug frame;
+    luaL_argexpected(L, inner != NULL, 1, "coroutine");
+    int status = lua_status(inner);
+    if (inner == L || in_transit(inner) || (status == LUA_OK && lua_getstack(inner, 0, &frame)))
+        return luaL_error(L, "cannot close a %s coroutine", inner == L ? "running" : in_transit(inner) ? "waiting" : "normal");
+    status = reset(inner);
+    lua_pushboolean(L, status == LUA_OK);
+    if (status == LUA_OK)
+        return 1;
+    lua_xmove(inner, L, 1);
+    return 2;
+}
+
 void lib_coroutine_open(lua_State *L)
 {
     lua_getglobal(L, "coroutine");
@@ -175,5 +234,7 @@ void lib_coroutine_open(lua_State *L)
     lua_setfield(L, -2, "resume");
     lua_pushcfunction(L, l_wrap);
     lua_setfield(L, -2, "wrap");
+    lua_pushcfunction(L, l_close);
+    lua_setfield(L, -2, "close");
     lua_pop(L, 1);
 }

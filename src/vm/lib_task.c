@@ -108,7 +108,7 @@ static int l_parallel(lua_State *L)
         luaL_checktype(L, i, LUA_TFUNCTION);
     luaL_checkstack(L, count + 8, "too many functions");
     struct task *caller = task_waitable(L);
-    if (count == 0 || (caller == NULL && vm->current != NULL))
+    if (count == 0 || (caller == NULL && !vm->outside))
         return in_turn(L, count);
 
     struct group *group = lua_newuserdatauv(L, sizeof *group + (size_t)count * sizeof group->parts[0], 0);

@@ -38,10 +38,10 @@ static bool over(struct vm *vm)
     uint64_t now = vm_now();
     if (vm->killing)
         return true;
-    if (watch.interrupted && (vm->starting || now - watch.interrupted_at > GRACE))
-        return true;
     if (vm->deadline != 0)
         return now > vm->deadline;
+    if (watch.interrupted && (vm->starting || now - watch.interrupted_at > GRACE))
+        return true;
     return vm->current != NULL && vm->current->deadline != 0 && now > vm->current->deadline;
 }
 
@@ -63,6 +63,13 @@ static void on_count(lua_State *L, lua_Debug *unused)
     }
 }
 
+/* Whether what runs is inside a C function that does not come back (a pattern match): nothing but the end of the process ends it. */
+static bool hopeless(const struct vm *vm)
+{
+    uint64_t now = vm_now(), since = vm->deadline != 0 ? vm->deadline : watch.interrupted_at + GRACE;
+    return now > since && now - since > GRACE;
+}
+
 static void on_tick(int signal)
 {
     (void)signal;
@@ -72,11 +79,12 @@ static void on_tick(int signal)
             arm(false);
     } else {
         watch.idle = 0;
-        if (watch.seen == watch.serial)
+        /* Setting it walks all calls of the coroutine: with a deep recursion that may last longer than a tick. */
+        if (watch.seen == watch.serial && lua_gethook(watch.running) != on_count)
             lua_sethook(watch.running, on_count, LUA_MASKCOUNT, 1);
         watch.seen = watch.serial;
-        if (watch.interrupted && vm_now() - watch.interrupted_at > 2 * GRACE)
-            _exit(1); /* inside a C function that does not come back: nothing else can end it */
+        if (watch.interrupted && hopeless(vm_of(watch.running)))
+            _exit(1);
     }
     errno = saved;
 }

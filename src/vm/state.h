@@ -31,6 +31,7 @@ struct vm {
     struct buffer capabilities;
     char start_failure[sizeof((struct error *)0)->message + 64]; /* empty: none */
     char gc_failure[512]; /* the last error in a __gc during this slice; empty: none */
+    char gc_message[512]; /* the one that a task is being ended for */
     char warning[512]; /* pieces of the warning that Lua is making */
     unsigned works;
 
@@ -46,6 +47,8 @@ struct vm {
     bool killing;           /* the running slice must end: the hook raises or yields at once */
     uint64_t deadline;      /* of what runs outside of tasks (cleanup, closing); 0: none */
     bool starting;          /* an interrupt ends what runs */
+    bool outside;           /* the loop is not running: start, cleanup */
+    struct transit *transits; /* lib_coroutine.c: coroutines that wait inside of a primitive */
 };
 
 static inline struct vm *vm_of(lua_State *L) { return *(struct vm **)lua_getextraspace(L); }

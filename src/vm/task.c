@@ -130,14 +130,28 @@ int task_close(struct task *task)
     struct vm *vm = task->vm;
     struct task *current = vm->current;
     uint64_t deadline = vm->deadline;
+    bool outside = vm->outside;
     vm->current = NULL;
+    vm->outside = false;
     vm->deadline = vm_now() + CLOSING_TIME;
     lua_State *before = slice_begin(task->L);
     int status = lua_resetthread(task->L);
     slice_end(before);
+    vm->outside = outside;
     vm->deadline = deadline;
     vm->current = current;
     return status;
+}
+
+/* An error in a finaliser ends the request in whose slice it came: Lua itself only warns. */
+static bool fail_if_collector_failed(struct task *task)
+{
+    struct vm *vm = task->vm;
+    if (vm->gc_failure[0] == '\0' || task->root->request == NULL)
+        return false;
+    memcpy(vm->gc_message, vm->gc_failure, sizeof vm->gc_message);
+    task_kill(task->root, 500, vm->gc_message);
+    return true;
 }
 
 static void resume(struct task *task)
@@ -149,6 +163,7 @@ static void resume(struct task *task)
     vm->current = task;
     vm->pinned = 0;
     vm->reason = YIELD_SCRIPT;
+    vm->gc_failure[0] = '\0';
     task->state = TASK_RUNNING;
     lua_State *before = slice_begin(task->L);
     int status = lua_resume(task->L, vm->L, task->arguments, &results);
@@ -161,21 +176,17 @@ static void resume(struct task *task)
         case YIELD_WAIT: /* task_wake may have come already */
             if (task->state == TASK_RUNNING)
                 task->state = TASK_WAITING;
+            fail_if_collector_failed(task);
             break;
         case YIELD_PREEMPT:
             task->state = TASK_READY;
             ready_append(task);
+            fail_if_collector_failed(task);
             break;
         case YIELD_KILL: task_kill(task->root, 500, "the handler took longer than limits.handler allows"); break;
         case YIELD_SCRIPT: task_kill(task->root, 500, "the handler yielded: coroutine.yield works only inside of a coroutine that the script resumes"); break;
         }
-    } else if (status == LUA_OK && vm->gc_failure[0] != '\0' && task->root == task) {
-        char message[sizeof vm->gc_failure];
-        memcpy(message, vm->gc_failure, sizeof message);
-        vm->gc_failure[0] = '\0';
-        lua_settop(task->L, 0);
-        task_kill(task, 500, message);
-    } else {
+    } else if (status != LUA_OK || !fail_if_collector_failed(task)) {
         finish(task, status);
     }
 }
@@ -293,15 +304,14 @@ void vm_run(struct vm *vm)
         task_wake(vm->sleeping);
     if (vm->limits.handler != 0)
         kill_overdue(vm, now);
-    struct task *last = vm->ready.last; /* those that become ready meanwhile wait for the next turn */
-    for (struct task *task; (task = vm->ready.first) != NULL;) {
-        bool final = task == last;
+    size_t turns = 0; /* those that become ready meanwhile wait for the next call */
+    for (struct task *task = vm->ready.first; task != NULL; task = task->next)
+        turns++;
+    for (struct task *task; turns > 0 && (task = vm->ready.first) != NULL; turns--) {
         vm->ready.first = task->next;
         if (vm->ready.first == NULL)
             vm->ready.last = NULL;
         resume(task);
-        if (final)
-            break;
     }
 }
 

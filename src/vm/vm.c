@@ -9,7 +9,9 @@
 #include "vm/lib_json.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <lualib.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +21,7 @@ int luaopen_cjson(lua_State *L);
 int luaopen_cjson_safe(lua_State *L);
 int luaopen_lfs(lua_State *L);
 
-enum { POOL_THREADS = 8 };
+enum { POOL_THREADS = 64 }; /* a job may wait for long (a named pipe without a writer), so they are not counted by processors */
 
 static char declaration_key; /* registry: what ocm.plugin returned */
 
@@ -146,7 +148,9 @@ static int set_arguments(lua_State *L)
 static bool protected(struct vm *vm, int count, struct error *e)
 {
     lua_State *before = slice_begin(vm->L);
+    vm->outside = true;
     int status = lua_pcall(vm->L, count, 0, 0);
+    vm->outside = false;
     slice_end(before);
     if (status == LUA_OK)
         return true;
@@ -203,8 +207,10 @@ static int load(lua_State *L)
     lua_getglobal(L, "require");
     lua_pushliteral(L, "ocm.load");
     lua_call(L, 1, 1);
+    char real[PATH_MAX];
     lua_pushstring(L, script);
-    lua_call(L, 1, 2); /* declaration, or nil and the problems */
+    lua_pushstring(L, realpath(script, real));
+    lua_call(L, 2, 2); /* declaration, or nil and the problems */
     if (lua_isnil(L, 1)) {
         size_t length;
         const char *text = luaL_tolstring(L, 2, &length);
@@ -301,14 +307,36 @@ int vm_fd(const struct vm *vm) { return pool_fd(vm->pool); }
 
 unsigned vm_works(const struct vm *vm) { return vm->works; }
 
+static void end(int signal)
+{
+    (void)signal;
+    _exit(0); /* all that matters has been done */
+}
+
+/* Ends the process unless this is called with 0 before. */
+static void end_after(unsigned seconds)
+{
+    struct sigaction action = {.sa_handler = seconds > 0 ? end : SIG_DFL};
+    sigemptyset(&action.sa_mask);
+    if (seconds > 0)
+        (void)sigaction(SIGALRM, &action, NULL);
+    (void)alarm(seconds);
+    if (seconds == 0)
+        (void)sigaction(SIGALRM, &action, NULL);
+}
+
 bool vm_destroy(struct vm *vm)
 {
+    enum { CLOSING_SECONDS = 2 };
     enum { JOIN_MILLISECONDS = 1000 };
     if (vm->pool != NULL && !pool_destroy(vm->pool, JOIN_MILLISECONDS))
         return false;
     slice_close();
-    if (vm->L != NULL)
+    if (vm->L != NULL) {
+        end_after(CLOSING_SECONDS); /* a finaliser may loop for ever */
         lua_close(vm->L);
+        end_after(0);
+    }
     for (struct task *task = vm->idle.first, *next; task != NULL; task = next) {
         next = task->next;
         free(task);
