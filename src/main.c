@@ -94,7 +94,7 @@ static int print_capabilities(const struct options *options)
     if (!written) {
         struct error e;
         error_errno(&e, errno, "writing to stdout");
-        return complain(&e);
+        _exit(complain(&e));
     }
     (void)fflush(stderr);
     _exit(0); /* the kernel frees faster than we do, and this runs at every command of the CLI */

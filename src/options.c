@@ -35,7 +35,7 @@ static bool script_from_name(struct options *options, const char *program, struc
     if (strchr(program, '/') == NULL && find_in_path(program, found, sizeof found))
         path = found;
     if ((size_t)snprintf(options->script, sizeof options->script, "%s.lua", path) >= sizeof options->script)
-        return error_set(e, ENAMETOOLONG, "%s: the path is too long", path);
+        return error_set(e, ENAMETOOLONG, "the path is too long: %s", path);
     if (access(options->script, R_OK) != 0)
         return error_set(e, errno, "there is no script %s beside %s: a copy or link of ocmlua named NAME runs NAME.lua", options->script, path);
     return true;
@@ -62,7 +62,7 @@ bool options_read(struct options *options, int argc, char **argv, struct error *
         if (argv[1][0] == '-')
             return error_set(e, EINVAL, "unknown option %s: see ocmlua --help", argv[1]);
         if ((size_t)snprintf(options->script, sizeof options->script, "%s", argv[1]) >= sizeof options->script)
-            return error_set(e, ENAMETOOLONG, "%s: the path is too long", argv[1]);
+            return error_set(e, ENAMETOOLONG, "the path is too long: %s", argv[1]);
         at = 2;
     } else if (!script_from_name(options, argv[0], e)) {
         return false;

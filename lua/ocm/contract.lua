@@ -6,7 +6,7 @@
 -- holds the typed spec, by whose type capabilities that share a path are told apart; `remember`: that spec is a
 -- repository's, and later GETs are given it; `answer`: its shape, "nothing" (200, empty) or "done" (200, `{}`);
 -- `default`: what is answered when the script leaves it out, or its handler returns nothing
--- (a method without one: 501, 500).
+-- (a method without one: 501, 500); `mediaType`: of the answer's location when it has none, where the manager insists.
 -- Shapes are those of ocm.shape. This file is loaded by every `capabilities`, so it holds nothing else.
 
 --- POST /identity, which most capabilities have.
@@ -89,7 +89,7 @@ local capabilities = {
       { name = "ProcessResource", http = "POST", path = "/resource/process", credentials = true, request = { resource = "object" },
         answer = "LocalResource" },
       { name = "ProcessSource", http = "POST", path = "/source/process", credentials = true, request = { source = "object" },
-        answer = "LocalSource" },
+        answer = "LocalSource", mediaType = "application/octet-stream" },
       get_identity(),
     },
   },

@@ -16,26 +16,25 @@ local null = json.null
 --- Refuses the request: the caller's fault.
 local function refuse(status, format, ...) fail.fail(status, format, ...) end
 
---- Repository specs that were seen, latest first.
+--- Repository specs that were seen, latest first, as text: each request gets tables of its own.
 local function memory()
-  local specs, texts = {}, {}
-  local function remember(spec)
-    local text = json.encode(spec)
+  local texts = {}
+  local function remember(text)
     if texts[1] == text then return end
     for i, known in ipairs(texts) do
       if known == text then
         table.remove(texts, i)
-        table.remove(specs, i)
         break
       end
     end
     table.insert(texts, 1, text)
-    table.insert(specs, 1, spec)
-    texts[remembered_limit + 1], specs[remembered_limit + 1] = nil, nil
+    texts[remembered_limit + 1] = nil
   end
   local function recall(request)
-    request.repositories = { table.unpack(specs) }
-    if #specs == 1 then request.repository = specs[1] end
+    local specs = {}
+    for i, text in ipairs(texts) do specs[i] = json.decode(text) end
+    request.repositories = specs
+    request.repository = #specs == 1 and specs[1] or nil
   end
   return remember, recall
 end
@@ -87,20 +86,25 @@ local function writer(where, method)
   return function(value, request)
     local answer, field, wanted, got = checked(value)
     if value == nil then field, wanted, got = "", expected, "nothing" end
-    if answer == nil then fail.fail(500, "%s: answer%s: expected %s, got %s", where, field, wanted, got) end
+    if answer == nil then fail.bug("%s: answer%s: expected %s, got %s", where, field, wanted, got) end
+    if method.mediaType and not answer.location.mediaType then answer.location.mediaType = method.mediaType end
     if identifies then answer = { identity = typed_identity(answer.identity, request[method.spec]) } end
     local ok, reason = wire.answer_json(answer)
-    if not ok then fail.fail(500, "%s: answer: %s", where, reason) end
+    if not ok then fail.bug("%s: answer: %s", where, reason) end
   end
 end
 
 --- One method of one capability, ready to serve.
-local function endpoint(capability, method, remember, recall)
+local function endpoint(capability, method, recall)
   local where = capability.name .. "." .. method.name
   local handler = capability.handlers[method.name]
   local checked = check.fields(method.request or method.query)
   local write = writer(where, method)
   local serve = { capability = capability, method = method }
+  local optional = {}
+  for field, shape in next, method.request or method.query do
+    if shape:sub(-1) == "?" then optional[#optional + 1] = field end
+  end
 
   --- Whether the body could be meant for this one: its fields are there, and its spec's type is the capability's.
   function serve.fits(body)
@@ -115,18 +119,17 @@ local function endpoint(capability, method, remember, recall)
   function serve.call(request, credentials)
     local ok, field, wanted, got = checked(request)
     if not ok then refuse(400, "%s: request%s: expected %s, got %s", where, field, wanted, got) end
-    if method.remember and remember then remember(request[method.spec]) end
-    if method.query then
-      if request.identity == null then request.identity = nil end
-      recall(request)
+    for _, name in ipairs(optional) do
+      if request[name] == null then request[name] = nil end
     end
+    if method.query then recall(request) end
     if not handler then
       if method.default == nil then fail.fail(501, "this plugin's %s has no %s", capability.name, method.name) end
       return write(method.default, request)
     end
     local answer, reason = handler(request, credentials)
     if not answer and type(reason) == "string" then fail.fail(500, "%s", reason) end
-    if answer == false then fail.fail(500, "%s: the handler returned false", where) end
+    if answer == false then fail.bug("%s: the handler returned false", where) end
     if answer == nil then answer = method.default end
     write(answer, request)
   end
@@ -158,19 +161,27 @@ local function contract_routes(capabilities)
       local by_method = routes[method.path] or {}
       routes[method.path] = by_method
       by_method[method.http] = by_method[method.http] or {}
-      table.insert(by_method[method.http], endpoint(capability, method, remember, recall))
+      table.insert(by_method[method.http], endpoint(capability, method, recall))
     end
   end
   for _, by_method in next, routes do
     for http, candidates in next, by_method do
       local read = http == "GET" and read_query or read_body
       local first, several, authorized = candidates[1], #candidates > 1, false
-      for _, serve in ipairs(candidates) do authorized = authorized or serve.method.credentials end
+      local remembering
+      for _, serve in ipairs(candidates) do
+        authorized = authorized or serve.method.credentials
+        if serve.method.remember then remembering = serve end
+      end
       by_method[http] = function()
         local credentials = authorized and read_credentials() or nil
         local request = read()
         local serve = several and choose(candidates, request) or first
+        -- The spec as it came, before the handler may change it; remembered when the handler has accepted it.
+        local spec = remembering and (not several or remembering.fits(request)) and request[remembering.method.spec]
+        local text = type(spec) == "table" and json.encode(spec)
         serve.call(request, credentials)
+        if text then remember(text) end
       end
     end
   end
@@ -201,16 +212,16 @@ local function call_custom(route, path, params)
   if not answer and type(why) == "string" then fail.fail(500, "%s", why) end
   local where = route.method .. " " .. route.path
   if answer == nil then answer = {} end
-  if type(answer) ~= "table" then fail.fail(500, "%s: answer: expected a table { status =, headers =, body = }, got %s", where, check.describe(answer)) end
+  if type(answer) ~= "table" then fail.bug("%s: answer: expected a table { status =, headers =, body = }, got %s", where, check.describe(answer)) end
   local status, body, headers = answer.status or 200, answer.body or "", answer.headers or {}
-  if math.type(status) ~= "integer" or status < 200 or status > 599 then fail.fail(500, "%s: answer.status: expected 200 to 599", where) end
-  if type(body) ~= "string" then fail.fail(500, "%s: answer.body: expected a string, got %s", where, check.describe(body)) end
-  if type(headers) ~= "table" then fail.fail(500, "%s: answer.headers: expected a table, got %s", where, check.describe(headers)) end
+  if math.type(status) ~= "integer" or status < 200 or status > 599 then fail.bug("%s: answer.status: expected 200 to 599", where) end
+  if type(body) ~= "string" then fail.bug("%s: answer.body: expected a string, got %s", where, check.describe(body)) end
+  if type(headers) ~= "table" then fail.bug("%s: answer.headers: expected a table, got %s", where, check.describe(headers)) end
   wire.answer(status, "", body)
   for name, value in next, headers do
-    if type(name) ~= "string" or not name:find "^[%w!#$%%&'*+%-.^_`|~]+$" then fail.fail(500, "%s: answer.headers: a name is not one", where) end
+    if type(name) ~= "string" or not name:find "^[%w!#$%%&'*+%-.^_`|~]+$" then fail.bug("%s: answer.headers: a name is not one", where) end
     if type(value) ~= "string" and type(value) ~= "number" or tostring(value):find "[%c]" then
-      fail.fail(500, "%s: answer.headers: %s: expected a text without control characters", where, name)
+      fail.bug("%s: answer.headers: %s: expected a text without control characters", where, name)
     end
     wire.field(name, tostring(value))
   end
@@ -261,7 +272,7 @@ return function(capabilities, custom)
 
   --- What was raised: status, text, and whether it belongs into the log.
   local function failed(reason)
-    if fail.is_failure(reason) then return reason.status, reason.text, false end
+    if fail.is_failure(reason) then return reason.status, reason.text, reason.bug end
     if type(reason) == "string" then return 500, reason, true end
     local ok, text = pcall(tostring, reason)
     return 500, ok and text or "an error that has no text", true

@@ -20,6 +20,9 @@ local function fail(status, format, ...)
   error(setmetatable({ status = status, text = text }, Failure), 0)
 end
 
+--- The script's own fault: answered like a failure, logged like an error.
+local function bug(format, ...) error(setmetatable({ status = 500, text = format:format(...), bug = true }, Failure), 0) end
+
 local function is_failure(value) return getmetatable(value) == Failure end
 
-return { fail = fail, is_failure = is_failure }
+return { fail = fail, bug = bug, is_failure = is_failure }

@@ -62,15 +62,16 @@ local function search_beside(path)
   package.cpath = ("%s/?.so;%s"):format(folder, package.cpath)
 end
 
-return function(path)
+return function(path, real)
+  if real and real ~= path then search_beside(real) end -- a link: beside what it leads to, but first
   search_beside(path)
   local chunk, reason = loadfile(path)
   if not chunk then return nil, reason end
   local ok, declaration = pcall(chunk, table.unpack(arg, 1))
   if not ok then
-    if type(declaration) == "string" then return nil, declaration end
     local told, text = pcall(tostring, declaration)
-    return nil, ("%s: it raised an error that is no text: %s"):format(path, told and text or type(declaration))
+    if not told then text = "an error that has no text" end
+    return nil, text:find(path .. ":", 1, true) and text or ("%s: %s"):format(path, text)
   end
   if not plugin.is_declaration(declaration) then
     return nil, ("%s: it returned %s instead of its declaration: end it with 'return ocm.plugin { … }'"):format(path, declaration == nil and "nothing" or "a " .. type(declaration))

@@ -6,13 +6,15 @@
 local write = require "ocm.native.log".write
 
 local log = {}
-local logger, inside
+local logger
+local inside = setmetatable({}, { __mode = "k" }) -- coroutines that are in the logger now
 
 local function line(level, msg, attributes)
-  if logger and not inside then
-    inside = true
+  local caller = coroutine.running()
+  if logger and not inside[caller] then
+    inside[caller] = true
+    local done <close> = setmetatable({}, { __close = function() inside[caller] = nil end })
     local ok, reason = pcall(logger, level, msg, attributes or {})
-    inside = false
     if ok then return end
     write("ERROR", "the plugin's logger failed", { error = tostring(reason) })
   end
@@ -23,6 +25,9 @@ for _, level in ipairs { "debug", "info", "warn", "error" } do
   log[level] = function(msg, attributes)
     if attributes ~= nil and type(attributes) ~= "table" then
       error(("ocm.log.%s: expected a table of attributes behind the message, got %s"):format(level, type(attributes)), 2)
+    end
+    for name in next, attributes or {} do
+      if type(name) ~= "string" then error(("ocm.log.%s: attributes have names: { name = value }"):format(level), 2) end
     end
     line(level:upper(), tostring(msg), attributes)
   end

@@ -122,7 +122,7 @@ local function type_entries(problems, keys, types, with_aliases)
       end
     end
   end
-  if #entries == 0 then problems:add(keys, "expected at least one type") end
+  if #names == 0 then problems:add(keys, "expected at least one type") end
   return entries, seen
 end
 
@@ -152,7 +152,7 @@ local function capability(problems, name, declared, found)
   return document, live
 end
 
-local units = { [""] = 1, b = 1, kb = 1000, mb = 1000 ^ 2, gb = 1000 ^ 3, kib = 1024, mib = 1024 ^ 2, gib = 1024 ^ 3 }
+local units = { [""] = 1, b = 1, kb = 1000, mb = 1000 ^ 2, gb = 1000 ^ 3, kib = 1024, mib = 1024 ^ 2, gib = 1024 ^ 3, tb = 1000 ^ 4, tib = 1024 ^ 4 }
 
 --- Bytes from a number, or from a text such as "512 MiB".
 local function bytes(problems, keys, value, least)

@@ -3,7 +3,7 @@
 --   ocm.schema { path = "string", depth = "integer?", tags = "string[]?", mode = { "fast", "safe" }, nested = { url = "string" } }
 --
 -- A field is a type (string, integer, number, boolean, object, any), with "[]" for an array of it and "?" when it may be left
--- out; a list of strings is a choice; a table is an object of its own. Every spec also has its `type`. Other fields are refused,
+-- out; a list of strings is a choice; a table is an object of its own; a "?" behind the field's name says the same for those two: ["mode?"]. Every spec also has its `type`. Other fields are refused,
 -- so that a misspelt one is found before the plugin is called.
 
 local json = require "ocm.json"
@@ -40,10 +40,11 @@ end
 function object(fields, where)
   local properties, required = {}, json.array()
   for name, shorthand in next, fields do
-    if type(name) ~= "string" then error(("ocm.schema: %s: field names are strings"):format(where), 0) end
+    if type(name) ~= "string" then error(("ocm.schema: %sfield names are strings, got %s"):format(where, type(name)), 0) end
+    local plain, maybe = name:match "^(.-)(%??)$" -- ["mode?"] = { "fast", "safe" }
     local optional
-    properties[name], optional = field(shorthand, where .. name)
-    if not optional then required[#required + 1] = name end
+    properties[plain], optional = field(shorthand, where .. plain)
+    if not optional and maybe == "" then required[#required + 1] = plain end
   end
   table.sort(required)
   return { type = "object", properties = properties, required = #required > 0 and required or nil, additionalProperties = false }

@@ -19,9 +19,10 @@ end
 
 return function(word, known)
   table.sort(known)
-  local best, nearest = math.max(2, #word // 3) + 1, nil
+  local best, nearest = math.min(math.max(2, #word // 3), #word // 2) + 1, nil
   for _, candidate in ipairs(known) do
-    local far = distance(word:lower(), candidate:lower())
+    local begins = #word >= 3 and candidate:lower():sub(1, #word) == word:lower()
+    local far = begins and 0 or distance(word:lower(), candidate:lower())
     if far < best then best, nearest = far, candidate end
   end
   if nearest then return (', did you mean "%s"?'):format(nearest) end

@@ -58,6 +58,15 @@ static size_t cut(const char *text, size_t length, size_t limit)
     return at;
 }
 
+/* The length without a UTF-8 sequence that may not be whole yet at the end. */
+static size_t cut_before_last(const char *text, size_t length)
+{
+    size_t at = length;
+    while (at > 0 && length - at < 3 && ((unsigned char)text[at - 1] & 0xC0) == 0x80)
+        at--;
+    return at > 0 && (unsigned char)text[at - 1] >= 0xC0 ? at - 1 : length;
+}
+
 static bool reserved(const char *name) { return strcmp(name, "time") == 0 || strcmp(name, "level") == 0 || strcmp(name, "msg") == 0; }
 
 static bool format_json(struct buffer *line, enum log_level level, const char *msg, size_t length, const struct log_attribute *attributes, size_t count)
@@ -213,7 +222,7 @@ void log_write(enum log_level level, const char *msg, size_t length, const struc
 
 void log_event(enum log_level level, const char *msg, ...)
 {
-    enum { MOST = 12 };
+    enum { MOST = 12, VALUE_MAX_BYTES = 8 * 1024 };
     struct log_attribute attributes[MOST];
     struct buffer values[MOST] = {{0}};
     size_t count = 0;
@@ -223,7 +232,7 @@ void log_event(enum log_level level, const char *msg, ...)
         const char *text = va_arg(arguments, const char *);
         if (text == NULL)
             text = "";
-        if (!json_write_lenient(&values[count], text, strlen(text)))
+        if (!json_write_lenient(&values[count], text, cut(text, strlen(text), VALUE_MAX_BYTES)))
             break;
         attributes[count] = (struct log_attribute){name, values[count].data, values[count].length};
     }
@@ -244,9 +253,12 @@ static bool read_output(struct buffer *rest)
         return false;
     for (ssize_t i = 0; i < got; i++) {
         if (chunk[i] == '\n' || rest->length >= LINE_MAX_BYTES / 6) {
-            if (rest->length > 0)
-                log_write(LEVEL_INFO, rest->data, rest->length, NULL, 0);
-            buffer_clear(rest);
+            size_t whole = chunk[i] == '\n' ? rest->length : cut_before_last(rest->data, rest->length);
+            if (whole > 0)
+                log_write(LEVEL_INFO, rest->data, whole, NULL, 0);
+            if (whole > 0)
+                memmove(rest->data, rest->data + whole, rest->length - whole);
+            rest->length -= whole;
         }
         if (chunk[i] != '\n')
             (void)buffer_add(rest, chunk[i]);

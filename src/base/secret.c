@@ -1,88 +1,169 @@
-/* Remembered credentials: see secret.h. A ring of values under a lock; the oldest is forgotten first. */
+/* Remembered credentials: see secret.h.
+ *
+ * A ring of values under a lock, the oldest forgotten first, and a hash of their first four bytes, so that looking for
+ * them costs one look-up for each byte of text.  A value is kept as it is and, where that differs, as it looks inside of
+ * a JSON string: the one is looked for in text, the other in JSON, which so stays JSON. */
 #include "base/secret.h"
 #include "base/json.h"
 
+#include <ctype.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 
-enum { KEPT = 512, SHORTEST = 4 };
+enum { KEPT = 4096, SHORTEST = 4, BUCKETS = 1024, SHORTEST_LINE = 8 };
 
 struct secret {
     char *text;
     size_t length;
+    bool plain, escaped; /* where it is looked for: in text, in JSON strings */
+    struct secret *next; /* in its bucket */
 };
 
 static struct {
     pthread_mutex_t lock;
     struct secret ring[KEPT];
+    struct secret *buckets[BUCKETS];
     size_t next;
-    struct buffer last; /* the JSON seen last: the same credentials come with every request */
+    struct buffer last; /* the text seen last: the same credentials come with every request */
 } state = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static atomic_bool any;
 
-static void remember(const char *text, size_t length)
+static struct secret **bucket_of(const char *text)
+{
+    const unsigned char *c = (const unsigned char *)text;
+    return &state.buckets[(c[0] * 31u + c[1] * 37u + c[2] * 41u + c[3] * 43u) % BUCKETS];
+}
+
+static void forget(struct secret *slot)
+{
+    if (slot->text == NULL)
+        return;
+    struct secret **at = bucket_of(slot->text);
+    while (*at != slot)
+        at = &(*at)->next;
+    *at = slot->next;
+    free(slot->text);
+    *slot = (struct secret){0};
+}
+
+/* False: there was no memory. The lock is held, as for all below. */
+static bool remember(const char *text, size_t length, bool plain, bool escaped)
 {
     if (length < SHORTEST)
-        return;
-    for (size_t i = 0; i < KEPT; i++)
-        if (state.ring[i].length == length && memcmp(state.ring[i].text, text, length) == 0)
-            return;
+        return true;
+    for (struct secret *known = *bucket_of(text); known != NULL; known = known->next)
+        if (known->length == length && memcmp(known->text, text, length) == 0) {
+            known->plain |= plain;
+            known->escaped |= escaped;
+            return true;
+        }
     char *copy = malloc(length);
     if (copy == NULL)
-        return;
+        return false;
     memcpy(copy, text, length);
     struct secret *slot = &state.ring[state.next];
     state.next = (state.next + 1) % KEPT;
-    free(slot->text);
-    *slot = (struct secret){copy, length};
+    forget(slot);
+    *slot = (struct secret){copy, length, plain, escaped, *bucket_of(copy)};
+    *bucket_of(copy) = slot;
     atomic_store(&any, true);
+    return true;
 }
 
-static void remember_both(const char *text, size_t length)
+static bool remember_value(const char *text, size_t length)
 {
     struct buffer escaped = {0};
-    remember(text, length);
-    if (json_write_lenient(&escaped, text, length) && escaped.length > 2 && (escaped.length - 2 != length || memcmp(escaped.data + 1, text, length) != 0))
-        remember(escaped.data + 1, escaped.length - 2);
+    bool ok = json_write_lenient(&escaped, text, length);
+    if (ok && escaped.length - 2 == length && memcmp(escaped.data + 1, text, length) == 0)
+        ok = remember(text, length, true, true);
+    else if (ok)
+        ok = remember(text, length, true, false) && remember(escaped.data + 1, escaped.length - 2, false, true);
     buffer_free(&escaped);
+    /* A key of several lines may be written line by line. */
+    for (const char *newline; ok && (newline = memchr(text, '\n', length)) != NULL;) {
+        size_t line = (size_t)(newline - text);
+        if (line >= SHORTEST_LINE)
+            ok = remember(text, line, true, true);
+        text = newline + 1;
+        length -= line + 1;
+        if (length >= SHORTEST_LINE && memchr(text, '\n', length) == NULL)
+            ok = ok && remember(text, length, true, true);
+    }
+    return ok;
 }
 
-void secret_remember_json(const char *json, size_t length)
+/* Every string and number in it, but for the object's own type. */
+static bool remember_json(const char *json, size_t length)
 {
-    pthread_mutex_lock(&state.lock);
-    if (length == state.last.length && length > 0 && memcmp(json, state.last.data, length) == 0) {
-        pthread_mutex_unlock(&state.lock);
-        return;
-    }
     struct json_reader reader;
     struct json_event event;
-    bool type = false; /* is the next value the object's own type? */
+    bool ok = true, type = false; /* type: is the next value the object's own type? */
     json_reader_init(&reader, json, length);
     while (json_next(&reader, &event, NULL) && event.kind != JSON_END) {
+        char digits[24];
         if (event.kind == JSON_STRING && !type)
-            remember_both(event.text, event.length);
+            ok &= remember_value(event.text, event.length);
+        else if (event.kind == JSON_NUMBER)
+            ok &= remember(event.text, event.length, true, true);
+        else if (event.kind == JSON_INTEGER && snprintf(digits, sizeof digits, "%" PRId64, event.integer) > 0)
+            ok &= remember(digits, strlen(digits), true, true);
         type = event.kind == JSON_KEY && reader.depth == 1 && event.length == 4 && memcmp(event.text, "type", 4) == 0;
     }
     json_reader_free(&reader);
-    buffer_clear(&state.last);
-    (void)buffer_append(&state.last, json, length);
+    return ok;
+}
+
+void secret_remember(const char *text, size_t length)
+{
+    pthread_mutex_lock(&state.lock);
+    if (length != state.last.length || length == 0 || memcmp(text, state.last.data, length) != 0) {
+        size_t start = 0;
+        while (start < length && isspace((unsigned char)text[start]))
+            start++;
+        bool ok;
+        if (start < length && text[start] == '{') {
+            ok = remember_json(text, length);
+        } else { /* "Bearer …" */
+            const char *space = memchr(text, ' ', length);
+            ok = remember_value(text, length);
+            if (space != NULL)
+                ok &= remember_value(space + 1, length - (size_t)(space + 1 - text));
+        }
+        buffer_clear(&state.last);
+        if (ok)
+            (void)buffer_append(&state.last, text, length);
+    }
     pthread_mutex_unlock(&state.lock);
 }
 
 bool secret_any(void) { return atomic_load(&any); }
 
-/* The longest remembered value that begins at `text`, or NULL. The lock is held. */
-static const struct secret *match(const char *text, size_t length)
+/* The longest remembered value that begins at `text`, or NULL. */
+static const struct secret *match(const char *text, size_t length, bool json)
 {
     const struct secret *longest = NULL;
-    for (size_t i = 0; i < KEPT && state.ring[i].text != NULL; i++) {
-        const struct secret *secret = &state.ring[i];
-        if (secret->length <= length && secret->text[0] == text[0] && (longest == NULL || secret->length > longest->length) && memcmp(secret->text, text, secret->length) == 0)
+    if (length < SHORTEST)
+        return NULL;
+    for (const struct secret *secret = *bucket_of(text); secret != NULL; secret = secret->next)
+        if ((json ? secret->escaped : secret->plain) && secret->length <= length && (longest == NULL || secret->length > longest->length) &&
+            memcmp(secret->text, text, secret->length) == 0)
             longest = secret;
-    }
     return longest;
+}
+
+/* The length of the number that begins here, outside of strings; 0: none does. */
+static size_t number(const char *text, size_t length)
+{
+    size_t used = 0;
+    if (*text != '-' && !isdigit((unsigned char)*text))
+        return 0;
+    while (used < length && (isalnum((unsigned char)text[used]) || text[used] == '.' || text[used] == '-' || text[used] == '+'))
+        used++;
+    return used;
 }
 
 static bool redact(struct buffer *out, const char *text, size_t length, bool json)
@@ -93,7 +174,15 @@ static bool redact(struct buffer *out, const char *text, size_t length, bool jso
     bool ok = true, inside = !json;
     pthread_mutex_lock(&state.lock);
     for (size_t at = 0; ok && at < length;) {
-        const struct secret *secret = inside ? match(text + at, length - at) : NULL;
+        size_t digits = json && !inside ? number(text + at, length - at) : 0;
+        if (digits > 0) {
+            const struct secret *secret = match(text + at, digits, true);
+            bool hide = secret != NULL && secret->length == digits;
+            ok = hide ? buffer_puts(out, "\"***\"") : buffer_append(out, text + at, digits);
+            at += digits;
+            continue;
+        }
+        const struct secret *secret = inside ? match(text + at, length - at, json) : NULL;
         if (secret != NULL) {
             ok = buffer_puts(out, "***");
             at += secret->length;

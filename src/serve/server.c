@@ -132,7 +132,7 @@ static const char *foreign(const struct exchange *x)
         return "requests from web pages are refused";
     const char *host = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, "Host");
     if (host == NULL)
-        return NULL;
+        return "there is no Host header";
     size_t length = *host == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":");
     static const char *const own[] = {"localhost", "127.0.0.1", "[::1]"};
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)

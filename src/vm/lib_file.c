@@ -123,8 +123,8 @@ const char *lib_file_path(lua_State *L, int index, bool *tempfile)
     if (lua_type(L, index) == LUA_TTABLE) { /* a Location */
         lua_getfield(L, index, "type");
         const char *type = lua_tostring(L, -1);
-        if (type == NULL || strcmp(type, "remoteURL") == 0)
-            luaL_argerror(L, index, type == NULL ? "a Location needs a type" : "a Location of type remoteURL is not a file: fetch it first");
+        if (type != NULL && strcmp(type, "remoteURL") == 0)
+            luaL_argerror(L, index, "a Location of type remoteURL is not a file: fetch it first");
         lua_getfield(L, index, "value");
         lua_replace(L, index); /* keeps the path alive */
         lua_pop(L, 1);

@@ -66,6 +66,8 @@ static int l_write(lua_State *L)
         attributes[i].json = values->data + start;
         attributes[i].length = ends[i] - start;
     }
+    if (!lua_isnoneornil(L, 3) && count == MOST)
+        attributes[MOST - 1] = (struct log_attribute){"truncated", "true", 4};
     qsort(attributes, count, sizeof attributes[0], by_name);
     log_write(level, msg, length, attributes, count);
     return 0;

@@ -90,6 +90,9 @@ static int l_headers(lua_State *L)
 {
     struct vm_request *request = request_of(L);
     struct buffer *all = push_buffer(L);
+    const char *authorization = request->header(request, "Authorization");
+    if (authorization != NULL)
+        secret_remember(authorization, strlen(authorization));
     request->headers(request, collect, all);
     lua_newtable(L);
     for (size_t at = 0; at < all->length;) {
@@ -164,7 +167,7 @@ static int l_credentials(lua_State *L)
     struct error e;
     if (text == NULL || *text == '\0' || strcmp(text, "{}") == 0)
         return 0;
-    secret_remember_json(text, strlen(text));
+    secret_remember(text, strlen(text));
     return value_decode(L, text, strlen(text), &e) ? 1 : fail(L, e.message);
 }
 

@@ -45,9 +45,11 @@ static const char *push_traceback(lua_State *L, lua_State *of)
 {
     luaL_traceback(L, of, NULL, 0);
     const char *text = lua_tostring(L, -1);
-    const char *end = strstr(text, "\n\t?: "); /* as stripped modules look */
-    if (end == NULL)
-        end = strstr(text, "\n\t[ocm.");
+    const char *end = NULL; /* the first of the frames at the end that are no script's; stripped modules look like "?: in …" */
+    for (const char *line = strchr(text, '\n'); line != NULL; line = strchr(line + 1, '\n')) {
+        bool own = strncmp(line, "\n\t?: ", 5) == 0 || strncmp(line, "\n\t[ocm.", 7) == 0 || strncmp(line, "\n\t[C]: in ?", 11) == 0;
+        end = !own ? NULL : end != NULL ? end : line;
+    }
     if (end != NULL) {
         lua_pushlstring(L, text, (size_t)(end - text));
         lua_remove(L, -2);

@@ -144,6 +144,13 @@ static int set_arguments(lua_State *L)
 
 /* ---- protected calls ---- */
 
+/* Protected. */
+static int to_text(lua_State *L)
+{
+    (void)luaL_tolstring(L, 1, NULL);
+    return 1;
+}
+
 /* Calls f with `count` values that the caller pushed behind it; the error's text goes to e. */
 static bool protected(struct vm *vm, int count, struct error *e)
 {
@@ -154,8 +161,16 @@ static bool protected(struct vm *vm, int count, struct error *e)
     slice_end(before);
     if (status == LUA_OK)
         return true;
-    const char *text = lua_type(vm->L, -1) == LUA_TSTRING ? lua_tostring(vm->L, -1) : "an error that is not a text";
-    error_set(e, status == LUA_ERRMEM ? ENOMEM : EINVAL, "%s", text);
+    if (lua_type(vm->L, -1) != LUA_TSTRING) { /* an object, such as ocm.fail's: what tostring makes of it */
+        lua_pushcfunction(vm->L, to_text);
+        lua_insert(vm->L, -2);
+        lua_pushnil(vm->L);
+        if (lua_pcall(vm->L, 2, 1, 0) != LUA_OK || lua_type(vm->L, -1) != LUA_TSTRING) {
+            lua_pop(vm->L, 1);
+            return error_set(e, EINVAL, "an error that has no text");
+        }
+    }
+    error_set(e, status == LUA_ERRMEM ? ENOMEM : EINVAL, "%s", lua_tostring(vm->L, -1));
     lua_pop(vm->L, 1);
     return false;
 }
