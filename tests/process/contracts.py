@@ -91,7 +91,7 @@ ENDPOINTS = [
     Endpoint(INPUT, "ProcessResource", "POST", "/resource/process", {"resource": {"name": "r", "type": "blob", "input": spec(INPUT)}},
              {"resource": RESOURCE, "location": LOCATION}),
     Endpoint(INPUT, "ProcessSource", "POST", "/source/process", {"source": {"name": "s", "type": "git", "input": spec(INPUT)}},
-             {"source": SOURCE, "location": LOCATION}),
+             {"source": SOURCE, "location": {**LOCATION, "mediaType": "text/plain"}}),
     identity(INPUT),
     Endpoint(RESOURCES, "GetGlobalResource", "POST", "/resource/get", ACCESSED, {"location": LOCATION}),
     Endpoint(RESOURCES, "AddGlobalResource", "POST", "/resource/add", {"resourceLocation": LOCATION, **ACCESSED}, {"resource": RESOURCE}),

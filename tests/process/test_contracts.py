@@ -3,7 +3,7 @@ import json
 
 import pytest
 from contracts import BY_NAME, CAPABILITIES, DESCRIPTOR, DIGEST, ENDPOINTS, LOCATION, RESOURCE, SIGNATURE_INFO, SOURCE, answering, lua, script
-from harness import Plugin
+from harness import Plugin, runner
 
 # Every method of every contract in one plugin; each remembers what it was called with, for GET /calls.
 COMPLETE = script(
@@ -33,10 +33,8 @@ def endpoints(*, where=lambda endpoint: True):
 
 def test_contract_of_the_program_is_the_protocols():
     """lua/ocm/contract.lua and these tests agree on names, paths and credentials."""
-    code = '''io.stderr:write(ocm.json.encode(require "ocm.contract"), "\\n")'''
-    with Plugin(code + ' return ocm.plugin { inputRepository = { types = { "T/v1" } } }', raw_log=True) as plugin:
-        pass
-    table = json.loads(plugin.stderr[0])
+    with Plugin(runner()) as plugin:
+        table, = plugin.run('require "ocm.contract"')
     found = {(capability["name"], method["name"], method["http"], method["path"], method.get("credentials", False))
              for capability in table for method in capability["methods"]}
     assert found == {(each.capability, each.method, each.http, each.path, each.credentials) for each in ENDPOINTS}
@@ -68,6 +66,13 @@ def test_optional_fields_may_be_absent_and_unknown_ones_are_passed_on(complete, 
     assert answer.status == 200, answer.text
     call, = complete.json("GET", "/calls")
     assert call["request"]["future"] == "x"
+
+
+@endpoints(where=lambda endpoint: endpoint.optional and endpoint.http == "POST")
+def test_optional_field_that_is_null_is_absent_for_the_handler(complete, endpoint):
+    assert endpoint.send(complete, {**endpoint.request, **dict.fromkeys(endpoint.optional)}).status == 200
+    call, = complete.json("GET", "/calls")
+    assert not set(endpoint.optional) & set(call["request"])
 
 
 # ---- handlers that are missing, and that fail ----

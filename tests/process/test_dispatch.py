@@ -129,6 +129,15 @@ def test_repository_is_learnt_from_an_identity_that_another_capability_answers()
         assert seen(plugin) == ("a", ["a"])
 
 
+def test_repository_is_learnt_when_its_request_has_succeeded():
+    identity = "function(request) if request.type.name == 'bad' then ocm.fail(400, 'no such folder') end end"
+    with Plugin(script({CVR: {"ListComponentVersions": SEEN, "GetIdentity": identity}})) as plugin:
+        assert plugin.request("POST", "/identity", {"type": repository("bad")}).status == 400
+        assert seen(plugin) == ("none", [])
+        plugin.json("POST", "/identity", {"type": repository("good")})
+        assert seen(plugin) == ("good", ["good"])
+
+
 def test_repository_is_not_learnt_from_specs_of_other_capabilities():
     with Plugin(script({CVR: {"ListComponentVersions": SEEN}, INPUT: {}})) as plugin:
         plugin.json("POST", "/identity", {"type": {"type": INPUT + "/v1"}})
@@ -222,6 +231,14 @@ def test_location_may_be_a_path_or_a_table(folder, expression, expected):
     with Plugin(answering(endpoint, f"{{ location = {expression} }}"), cwd=folder) as plugin:
         found = json.loads(endpoint.send(plugin).body)["location"]
         assert found == {**expected, "value": expected["value"].format(cwd=os.path.realpath(folder))}
+
+
+def test_location_of_a_source_has_a_media_type():
+    """The CLI fails over a source's blob without one."""
+    endpoint = BY_NAME["inputRepository.ProcessSource"]
+    for given, expected in (("'/x'", "application/octet-stream"), ("{ value = '/x', mediaType = 'text/plain' }", "text/plain")):
+        with Plugin(answering(endpoint, f"{{ source = {{ name = 's', type = 't' }}, location = {given} }}")) as plugin:
+            assert json.loads(endpoint.send(plugin).body)["location"] == {"type": "localFile", "value": "/x", "mediaType": expected}
 
 
 @pytest.mark.parametrize("form, more", [("file", {}), ("{ value = file, mediaType = 'text/plain' }", {"mediaType": "text/plain"}), ("file:path()", {})])

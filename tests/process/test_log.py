@@ -141,6 +141,26 @@ def test_what_is_printed_becomes_info_lines(code, expected):
     assert logged(code) == [{"level": "INFO", "msg": text} for text in expected]
 
 
+@pytest.mark.parametrize("code, expected", [
+    ("io.stderr:write('a', 1, '\\nb\\n')", [("WARN", "a1"), ("WARN", "b")]),
+    ("io.stderr:write 'no newline' io.stderr:flush()", [("WARN", "no newline")]),
+    ("io.stderr:write 'at the end'", [("WARN", "at the end")]),
+    ("os.execute 'echo error >&2'", [("INFO", "error")]),
+])
+def test_what_goes_to_stderr_is_logged_too(code, expected):
+    """The manager drops a line that is none of the log."""
+    assert [(entry["level"], entry["msg"]) for entry in logged(code)] == expected
+
+
+@pytest.mark.parametrize("code, expected", [
+    ("os.execute()", [True]), ("os.execute 'true'", [True, "exit", 0]), ("os.execute 'exit 3'", [None, "exit", 3]),
+    ("os.execute 'kill -9 $$'", [None, "signal", 9]), ("os.execute 'nosuchcommand 2>/dev/null'", [None, "exit", 127]),
+])
+def test_os_execute_answers_as_the_standard_one(code, expected):
+    with Plugin(runner()) as plugin:
+        assert plugin.run(code) == expected
+
+
 def test_child_process_output_that_is_read_is_not_logged():
     assert logged("assert(io.popen 'echo x':read 'a' == 'x\\n')") == []
 

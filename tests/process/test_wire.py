@@ -122,7 +122,7 @@ def test_body_that_comes_in_pieces_is_read_as_one(echo):
 
 
 def test_client_that_asks_before_sending_is_told_to_continue(echo):
-    answer = echo.raw(head("POST", "/echo", "Content-Length: 3", "Expect: 100-continue") + b"abc")
+    answer = echo.raw(head("POST", "/echo", "Content-Length: 3", "Expect: 100-continue", "Connection: close") + b"abc")
     assert answer.startswith(b"HTTP/1.1 100 ") and answer.endswith(b"\r\n\r\nabc")
 
 
@@ -132,9 +132,9 @@ def test_bodies_of_any_size_pass_both_ways(echo, size):
     assert echo.request("POST", "/echo", body).body == body
 
 
-@pytest.mark.parametrize("junk", [b"junk\r\n\r\n", b"\0\0\0\0", b"GET\r\n\r\n", b"\r\n\r\n\r\n", b"GET /healthz HTTP/9.9\r\n\r\n", b"\x16\x03\x01\x02\x00\x01"])
+@pytest.mark.parametrize("junk", [b"junk\r\n\r\n", b"\0\0\0\0", b"GET\r\n\r\n", b"GET /healthz HTTP/9.9\r\n\r\n", b"\x16\x03\x01\x02\x00\x01"])
 def test_what_is_not_http_ends_its_connection_and_nothing_else(echo, junk):
-    assert b"200 OK" not in echo.raw(junk)
+    assert b"200 OK" not in echo.raw(junk + head("GET", "/healthz", "Connection: close"))
     assert echo.request("GET", "/healthz").status == 200
 
 
