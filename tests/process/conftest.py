@@ -8,7 +8,6 @@ from harness import OCMLUA, Folder  # noqa: E402
 # Faults that are known and not yet mended: parts of the ids of the tests that show them.
 KNOWN = [
     "test_command_line.py::test_linked_binary",
-    "test_log.py::test_os_execute_answers_as_the_standard_one",
 ]
 
 
