@@ -8,6 +8,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,6 +58,20 @@ static void open_standard_descriptors(void)
             (void)!open("/dev/null", fd == 0 ? O_RDONLY : O_WRONLY);
 }
 
+/* Writes to stderr, and gives up when nobody reads it for a second: a plugin that does not start shall not hang. */
+static void say(const char *text, size_t length)
+{
+    enum { PATIENCE_MILLISECONDS = 1000 };
+    struct pollfd fd = {STDERR_FILENO, POLLOUT, 0};
+    while (length > 0 && poll(&fd, 1, PATIENCE_MILLISECONDS) > 0) {
+        ssize_t written = write(STDERR_FILENO, text, length < PIPE_BUF ? length : PIPE_BUF);
+        if (written <= 0 && errno != EINTR)
+            return;
+        text += written > 0 ? written : 0;
+        length -= written > 0 ? (size_t)written : 0;
+    }
+}
+
 static struct vm *load(const struct options *options, int *status)
 {
     struct error e;
@@ -67,7 +83,8 @@ static struct vm *load(const struct options *options, int *status)
         return NULL;
     }
     if (!vm_load(vm, options->script, &problems)) {
-        (void)fprintf(stderr, "%.*s\n", (int)problems.length, problems.length > 0 ? problems.data : "");
+        if (buffer_add(&problems, '\n'))
+            say(problems.data, problems.length);
         buffer_free(&problems);
         (void)vm_destroy(vm);
         return NULL;

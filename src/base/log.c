@@ -69,7 +69,7 @@ static size_t cut_before_last(const char *text, size_t length)
 
 static bool reserved(const char *name) { return strcmp(name, "time") == 0 || strcmp(name, "level") == 0 || strcmp(name, "msg") == 0; }
 
-static bool format_json(struct buffer *line, enum log_level level, const char *msg, size_t length, const struct log_attribute *attributes, size_t count)
+static bool format_json(struct buffer *line, enum log_level level, const char *msg, size_t length, bool truncated, const struct log_attribute *attributes, size_t count)
 {
     struct timespec now;
     struct tm utc;
@@ -79,7 +79,6 @@ static bool format_json(struct buffer *line, enum log_level level, const char *m
     strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &utc);
     bool ok = buffer_printf(line, "{\"time\":\"%s.%09ldZ\",\"level\":\"%s\",\"msg\":", stamp, now.tv_nsec, log_level_name(level)) &&
               json_write_lenient(line, msg, length);
-    bool truncated = false;
     for (size_t i = 0; ok && i < count; i++) {
         size_t before = line->length;
         ok = buffer_add(line, ',') && json_write_lenient(line, attributes[i].name, strlen(attributes[i].name));
@@ -182,7 +181,7 @@ static void write_line(enum log_level level, const char *msg, size_t length, con
     size_t kept = cut(msg, length, state.terminal ? LINE_MAX_BYTES : LINE_MAX_BYTES / 2);
     for (int attempt = 0; attempt < 2; attempt++) {
         struct buffer line = {0};
-        bool ok = state.terminal ? format_text(&line, level, msg, kept, attributes, count) : format_json(&line, level, msg, kept, attributes, count);
+        bool ok = state.terminal ? format_text(&line, level, msg, kept, attributes, count) : format_json(&line, level, msg, kept, kept < length, attributes, count);
         bool fits = state.terminal || line.length <= LINE_MAX_BYTES + 64;
         if (ok && fits)
             put(&line);

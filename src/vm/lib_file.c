@@ -8,7 +8,7 @@
 #include "work/copy.h"
 
 #include <errno.h>
-#include <stdio.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,7 +16,6 @@
 static const char tempfile_type[] = "ocm.tempfile";
 
 struct tempfile {
-    FILE *stream; /* NULL: closed, or not written to yet */
     bool named;   /* somebody knows its path */
     bool exists;
     char path[];
@@ -54,8 +53,6 @@ static int l_tempfile(lua_State *L)
 static int l_path(lua_State *L)
 {
     struct tempfile *file = check(L);
-    if (file->stream != NULL && fflush(file->stream) != 0)
-        return fail_errno(L, "writing", file->path);
     file->named = true;
     lua_pushstring(L, file->path);
     return 1;
@@ -68,26 +65,36 @@ static int l_write(lua_State *L)
     int count = lua_gettop(L);
     for (int i = 2; i <= count; i++)
         luaL_checkstring(L, i);
-    if (file->stream == NULL && (file->stream = fopen(file->path, "ae")) == NULL)
-        return fail_errno(L, "opening", file->path);
-    for (int i = 2; i <= count; i++) {
+    int fd = open(file->path, O_WRONLY | O_APPEND | O_CLOEXEC); /* not kept open: files wait long for the collector, descriptors are few */
+    bool ok = fd >= 0;
+    for (int i = 2; ok && i <= count; i++) {
         size_t length;
         const char *text = lua_tolstring(L, i, &length);
-        if (fwrite(text, 1, length, file->stream) != length)
-            return fail_errno(L, "writing", file->path);
+        while (ok && length > 0) {
+            ssize_t written = write(fd, text, length);
+            if (written >= 0) {
+                text += written;
+                length -= (size_t)written;
+            }
+            ok = written >= 0 || errno == EINTR;
+        }
     }
+    int code = errno;
+    if (fd >= 0 && close(fd) != 0 && ok) {
+        code = errno;
+        ok = false;
+    }
+    errno = code;
+    if (!ok)
+        return fail_errno(L, "writing", file->path);
     lua_settop(L, 1);
     return 1;
 }
 
-/* :close() -> true: what was written is in the file; it can be written to again */
+/* :close() -> true: nothing is pending, ever; it is there because files have it, and for <close> */
 static int l_close(lua_State *L)
 {
-    struct tempfile *file = check(L);
-    FILE *stream = file->stream;
-    file->stream = NULL;
-    if (stream != NULL && fclose(stream) != 0)
-        return fail_errno(L, "writing", file->path);
+    check(L);
     lua_pushboolean(L, 1);
     return 1;
 }
@@ -95,9 +102,6 @@ static int l_close(lua_State *L)
 static int collect(lua_State *L)
 {
     struct tempfile *file = check(L);
-    if (file->stream != NULL)
-        (void)fclose(file->stream);
-    file->stream = NULL;
     if (file->exists && !file->named)
         (void)unlink(file->path);
     file->exists = false;
@@ -115,11 +119,8 @@ const char *lib_file_path(lua_State *L, int index, bool *tempfile)
     struct tempfile *file = luaL_testudata(L, index, tempfile_type);
     if (tempfile != NULL)
         *tempfile = file != NULL;
-    if (file != NULL) {
-        if (file->stream != NULL && fflush(file->stream) != 0)
-            luaL_error(L, "writing %s: %s", file->path, strerror(errno));
+    if (file != NULL)
         return file->path;
-    }
     if (lua_type(L, index) == LUA_TTABLE) { /* a Location */
         lua_getfield(L, index, "type");
         const char *type = lua_tostring(L, -1);

@@ -127,7 +127,7 @@ static void fail(struct task *task)
     if (status != LUA_OK) {
         const char *reason = lua_type(vm->L, -1) == LUA_TSTRING ? lua_tostring(vm->L, -1) : "an error without a text";
         vm_request_answer(request, 500, "%s", memory ? "not enough memory" : reason);
-        log_event(LEVEL_ERROR, "request failed", "method", request->method, "path", request->path, "error", reason, NULL);
+        request_log_failure(task, reason);
     }
     if (memory || status == LUA_ERRMEM)
         vm_request_answer(request, 500, "not enough memory: limits.memory is %zu MiB", vm->limits.memory / (1024 * 1024));

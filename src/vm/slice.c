@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 enum { TICK_NANOSECONDS = 5 * 1000 * 1000, IDLE_TICKS = 200 };
-static const uint64_t GRACE = 5000000000; /* from an interrupt to ending the slice; twice that to ending the process */
+static const uint64_t GRACE = 5200000000; /* from an interrupt to ending the slice, a little after the loop has drained; twice that to ending the process */
 
 static struct {
     lua_State *volatile running; /* NULL: no Lua code */
@@ -33,16 +33,28 @@ static void arm(bool on)
     (void)timer_settime(watch.timer, 0, &spec, NULL);
 }
 
-static bool over(struct vm *vm)
+static const char too_long[] = "the handler took longer than limits.handler allows";
+static const char stopping[] = "the plugin is shutting down: the request was cancelled";
+static const char no_time[] = "it took too long, or the plugin has to stop";
+
+const char *slice_over(const struct vm *vm)
 {
     uint64_t now = vm_now();
-    if (vm->killing)
-        return true;
     if (vm->deadline != 0)
-        return now > vm->deadline;
-    if (watch.interrupted && (vm->starting || now - watch.interrupted_at > GRACE))
-        return true;
-    return vm->current != NULL && vm->current->deadline != 0 && now > vm->current->deadline;
+        return now > vm->deadline ? no_time : NULL;
+    if (vm->starting && watch.interrupted)
+        return no_time;
+    if (vm->current != NULL && vm->current->deadline != 0 && now > vm->current->deadline)
+        return too_long;
+    return watch.interrupted && now - watch.interrupted_at > GRACE ? stopping : NULL;
+}
+
+/* Raises in a way that no message handler sees (it would run with hooks off, and may loop): Lua runs out of memory. */
+static void raise_unseen(lua_State *L)
+{
+    vm_of(L)->denied = true;
+    (void)lua_newuserdatauv(L, 1, 0);
+    luaL_error(L, "%s", vm_of(L)->killing);
 }
 
 static void on_count(lua_State *L, lua_Debug *unused)
@@ -50,14 +62,16 @@ static void on_count(lua_State *L, lua_Debug *unused)
     (void)unused;
     struct vm *vm = vm_of(L);
     bool can_yield = vm->current != NULL && vm->pinned == 0 && lua_isyieldable(L);
-    bool end = over(vm);
+    const char *why = vm->killing != NULL ? vm->killing : slice_over(vm);
     if (can_yield) {
         lua_sethook(L, NULL, 0, 0);
-        vm->reason = end ? YIELD_KILL : YIELD_PREEMPT;
+        vm->killing = why;
+        vm->denied = false;
+        vm->reason = why != NULL ? YIELD_KILL : YIELD_PREEMPT;
         lua_yield(L, 0);
-    } else if (end) {
-        vm->killing = true; /* the hook stays: a pcall around this catches one error, not the next */
-        luaL_error(L, vm->starting || vm->deadline != 0 ? "it took too long, or the plugin has to stop" : "the handler took longer than limits.handler allows");
+    } else if (why != NULL) {
+        vm->killing = why; /* the hook stays: a pcall around this catches one error, not the next */
+        raise_unseen(L);
     } else {
         lua_sethook(L, NULL, 0, 0);
     }
@@ -121,16 +135,20 @@ lua_State *slice_switch(lua_State *L)
 {
     lua_State *before = watch.running;
     watch.running = L;
+    if (vm_of(L)->killing != NULL)
+        lua_sethook(L, on_count, LUA_MASKCOUNT, 1);
     return before;
 }
 
 void slice_end(lua_State *before)
 {
     struct vm *vm = vm_of(watch.running);
-    if (before == NULL || vm->killing)
+    if (before == NULL || vm->killing != NULL)
         lua_sethook(watch.running, NULL, 0, 0);
-    if (before == NULL)
-        vm->killing = false;
+    if (before == NULL) {
+        vm->killing = NULL;
+        vm->denied = false;
+    }
     watch.running = before;
 }
 

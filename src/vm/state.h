@@ -44,7 +44,8 @@ struct vm {
     struct task *sleeping; /* sorted by wake time */
 
     /* the watch over the running slice */
-    bool killing;           /* the running slice must end: the hook raises or yields at once */
+    const char *killing;    /* why the running slice must end: the hook raises or yields at once; NULL: it need not */
+    bool denied;            /* Lua gets no more memory, so that the slice ends */
     uint64_t deadline;      /* of what runs outside of tasks (cleanup, closing); 0: none */
     bool starting;          /* an interrupt ends what runs */
     bool outside;           /* the loop is not running: start, cleanup */
@@ -62,6 +63,8 @@ void slice_end(lua_State *before);
 lua_State *slice_switch(lua_State *L);
 bool slice_open(struct error *e);
 void slice_close(void);
+/* Why what runs has to end now (a text), or NULL. */
+const char *slice_over(const struct vm *vm);
 /* The coroutine that runs now, or NULL. */
 lua_State *slice_running(void);
 /* Whether the process was told to stop (vm_interrupt). */

@@ -167,6 +167,7 @@ static void resume(struct task *task)
     task->state = TASK_RUNNING;
     lua_State *before = slice_begin(task->L);
     int status = lua_resume(task->L, vm->L, task->arguments, &results);
+    const char *killed = vm->killing;
     slice_end(before);
     task->arguments = 0;
     vm->current = current;
@@ -183,9 +184,11 @@ static void resume(struct task *task)
             ready_append(task);
             fail_if_collector_failed(task);
             break;
-        case YIELD_KILL: task_kill(task->root, 500, "the handler took longer than limits.handler allows"); break;
+        case YIELD_KILL: task_kill(task->root, slice_interrupted() ? 503 : 500, killed); break;
         case YIELD_SCRIPT: task_kill(task->root, 500, "the handler yielded: coroutine.yield works only inside of a coroutine that the script resumes"); break;
         }
+    } else if (status != LUA_OK && killed != NULL) {
+        task_kill(task->root, slice_interrupted() ? 503 : 500, killed);
     } else if (status != LUA_OK || !fail_if_collector_failed(task)) {
         finish(task, status);
     }
@@ -328,9 +331,9 @@ void vm_cancel(struct vm *vm)
 
 void task_check(lua_State *L)
 {
-    struct vm *vm = vm_of(L);
-    if ((vm->starting && slice_interrupted()) || (vm->deadline != 0 && vm_now() > vm->deadline))
-        luaL_error(L, "it took too long, or the plugin has to stop");
+    const char *why = slice_over(vm_of(L));
+    if (why != NULL)
+        luaL_error(L, "%s", why);
 }
 
 /* How long a blocking call may sleep before it looks at the deadline again. */

@@ -37,6 +37,8 @@ static void *allocate(void *context, void *block, size_t old, size_t size)
         vm->memory_used -= old;
         return NULL;
     }
+    if (vm->denied && size > old)
+        return NULL;
     if (size > old && size - old > vm->limits.memory - (vm->memory_used < vm->limits.memory ? vm->memory_used : vm->limits.memory))
         return NULL;
     void *moved = realloc(block, size);
@@ -157,10 +159,15 @@ static bool protected(struct vm *vm, int count, struct error *e)
     lua_State *before = slice_begin(vm->L);
     vm->outside = true;
     int status = lua_pcall(vm->L, count, 0, 0);
+    const char *killed = vm->killing;
     vm->outside = false;
     slice_end(before);
     if (status == LUA_OK)
         return true;
+    if (killed != NULL) {
+        lua_pop(vm->L, 1);
+        return error_set(e, ETIME, "%s", killed);
+    }
     if (lua_type(vm->L, -1) != LUA_TSTRING) { /* an object, such as ocm.fail's: what tostring makes of it */
         lua_pushcfunction(vm->L, to_text);
         lua_insert(vm->L, -2);
