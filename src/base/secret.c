@@ -2,11 +2,12 @@
  *
  * A ring of values under a lock, the oldest forgotten first, and a hash of their first four bytes, so that looking for
  * them costs one look-up for each byte of text.  A value is kept as it is and, where that differs, as it looks inside of
- * a JSON string: the one is looked for in text, the other in JSON, which so stays JSON. */
+ * a JSON string: in JSON, which has to stay JSON, only the latter is looked for. */
 #include "base/secret.h"
 #include "base/json.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -81,7 +82,7 @@ static bool remember_value(const char *text, size_t length)
     if (ok && escaped.length - 2 == length && memcmp(escaped.data + 1, text, length) == 0)
         ok = remember(text, length, true, true);
     else if (ok)
-        ok = remember(text, length, true, false) && remember(escaped.data + 1, escaped.length - 2, false, true);
+        ok = remember(text, length, true, false) && remember(escaped.data + 1, escaped.length - 2, true, true);
     buffer_free(&escaped);
     /* A key of several lines may be written line by line. */
     for (const char *newline; ok && (newline = memchr(text, '\n', length)) != NULL;) {
@@ -103,7 +104,8 @@ static bool remember_json(const char *json, size_t length)
     struct json_event event;
     bool ok = true, type = false; /* type: is the next value the object's own type? */
     json_reader_init(&reader, json, length);
-    while (json_next(&reader, &event, NULL) && event.kind != JSON_END) {
+    struct error e = {0};
+    while (json_next(&reader, &event, &e) && event.kind != JSON_END) {
         char digits[24];
         if (event.kind == JSON_STRING && !type)
             ok &= remember_value(event.text, event.length);
@@ -114,7 +116,7 @@ static bool remember_json(const char *json, size_t length)
         type = event.kind == JSON_KEY && reader.depth == 1 && event.length == 4 && memcmp(event.text, "type", 4) == 0;
     }
     json_reader_free(&reader);
-    return ok;
+    return ok && e.code != ENOMEM;
 }
 
 void secret_remember(const char *text, size_t length)
@@ -125,7 +127,7 @@ void secret_remember(const char *text, size_t length)
         while (start < length && isspace((unsigned char)text[start]))
             start++;
         bool ok;
-        if (start < length && text[start] == '{') {
+        if (start < length && strchr("{[\"", text[start]) != NULL) {
             ok = remember_json(text, length);
         } else { /* "Bearer …" */
             const char *space = memchr(text, ' ', length);

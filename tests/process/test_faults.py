@@ -436,16 +436,17 @@ def test_lines_that_were_lost_are_counted():
     assert [entry["msg"] for entry in entries][-2:] == ["once", "gracefully shutting down plugin"]
 
 
-def test_a_stderr_pipe_that_breaks_changes_nothing_in_a_shutdown():
+def test_a_stderr_pipe_that_breaks_changes_nothing_in_a_shutdown(folder):
     def check(when):
-        cleanup = "cleanup = function() ocm.log.info 'cleaning' io.open(os.getenv 'CLEANED', 'w'):close() end"
-        handlers = {"/a": "ocm.log.info 'begun' io.open(os.getenv 'BEGUN', 'w'):close() ocm.sleep(0.5) ocm.log.info 'served' return { body = 'a' }", **OK}
-        with Pipe() as pipe, Plugin(script(handlers, cleanup), stderr=pipe.writer, env={"CLEANED": "cleaned", "BEGUN": "begun"}, cwd=None) as plugin:
+        cleaned = folder / when
+        cleanup = f"cleanup = function() ocm.log.info 'cleaning' io.open({str(cleaned)!r}, 'w'):close() end"
+        handlers = {"/a": "begun = true ocm.sleep(0.5) ocm.log.info 'served' return { body = 'a' }", "/begun": "return { status = begun and 200 or 404 }"}
+        with Pipe() as pipe, Plugin(script(handlers, cleanup), stderr=pipe.writer) as plugin:
             pipe.close_writer()
             if when == "at once":
                 pipe.close_reader()
             request = Background(plugin.request, "GET", "/a")
-            plugin.request("GET", "/ok")
+            until(lambda: plugin.request("GET", "/begun").status == 200)
             if when == "before":
                 pipe.close_reader()
             plugin.signal()
@@ -453,6 +454,7 @@ def test_a_stderr_pipe_that_breaks_changes_nothing_in_a_shutdown():
                 pipe.close_reader()
             assert request.result().text == "a"
             assert plugin.wait() == 0
+        assert cleaned.exists()
     together(check, ["at once", "before", "while draining"])
 
 
