@@ -334,7 +334,7 @@ def test_processes_share_a_directory_without_torn_or_left_over_files(repository,
     failures, done = [], threading.Event()
 
     def work(other, provider):
-        handed = other.path.parent / f"handed-{provider}"
+        handed = other.path.parent / f"handed-{provider}-{threading.get_ident()}" # each thread its own: it is read while the other would write it
         handed.write_bytes(content)
         try:
             for _ in range(15):
