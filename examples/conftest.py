@@ -26,8 +26,22 @@ def folder():
 
 
 @pytest.fixture
-def install():
-    """install(home, name): the example's folder, copied into the plugin directory of a home, as its README says."""
-    def copy(home, name):
-        shutil.copytree(EXAMPLES / name, home.plugins / name, ignore=shutil.ignore_patterns("__pycache__"))
-    return copy
+def cli(request):
+    """The ocm CLI (see tests/interop/cli.py) with the test's example installed as its README says. Without a CLI, the test is skipped."""
+    from cli import Cli # skips when there is none
+    with Cli() as home:
+        install(request.path.parent, home)
+        yield home
+
+
+@pytest.fixture
+def manager(request):
+    """The plugin manager (see tests/interop/driver.py), in the same way."""
+    from driver import Manager
+    with Manager() as home:
+        install(request.path.parent, home)
+        yield home
+
+
+def install(example, home):
+    shutil.copytree(example, home.plugins / example.name, ignore=shutil.ignore_patterns("__pycache__"))

@@ -7,8 +7,6 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from cli import Cli
-from driver import Manager
 from harness import Plugin
 
 SCRIPT = Path(__file__).resolve().parent / "directory-input"
@@ -215,38 +213,34 @@ def test_odd_paths_are_refused(plugin, path, status, text):
 
 # ---- through the plugin manager ----
 
-def test_manager_gets_resources_and_sources_with_their_media_type(install):
-    with Manager() as manager:
-        install(manager, "directory-input")
-        plant(manager.path / "tree")
-        for method, kind in [("ProcessResource", "resource"), ("ProcessSource", "source")]:
-            answer = manager.call("inputRepository", method, **{kind: {"name": "it", "version": "1.0.0", "type": "text", "input": {
-                "type": "DirectoryInput", "path": "tree/docs/guide.md"}}})
-            assert answer[kind]["name"] == "it"
-            assert (answer["blob"]["content"], answer["blob"]["mediaType"]) == ("guide\n", "text/markdown")
-        error = manager.error("inputRepository", "ProcessResource", spec={"type": "DirectoryInput/v1", "path": "nope"}, resource={"name": "it", "type": "text"})
-        assert 'path "nope": there is no such file or directory' in error
+def test_manager_gets_resources_and_sources_with_their_media_type(manager):
+    plant(manager.path / "tree")
+    for method, kind in [("ProcessResource", "resource"), ("ProcessSource", "source")]:
+        answer = manager.call("inputRepository", method, **{kind: {"name": "it", "version": "1.0.0", "type": "text", "input": {
+            "type": "DirectoryInput", "path": "tree/docs/guide.md"}}})
+        assert answer[kind]["name"] == "it"
+        assert (answer["blob"]["content"], answer["blob"]["mediaType"]) == ("guide\n", "text/markdown")
+    error = manager.error("inputRepository", "ProcessResource", spec={"type": "DirectoryInput/v1", "path": "nope"}, resource={"name": "it", "type": "text"})
+    assert 'path "nope": there is no such file or directory' in error
 
 
 # ---- with the ocm CLI ----
 
 @pytest.fixture
-def cli(install):
-    with Cli() as home:
-        install(home, "directory-input")
-        plant(home.path / "tree")
-        yield home
+def planted(cli):
+    plant(cli.path / "tree")
+    return cli
 
 
 def resource(**spec):
     return {"name": "acme.org/it", "resources": [{"name": "it", "input": {"type": "DirectoryInput/v1", **spec}}]}
 
 
-def test_cli_adds_a_directory_and_extracts_it_again(cli):
-    cli.add(resource(path="tree", exclude=["l*"])) # this CLI cannot extract links
-    extracted = cli.download("acme.org/it", "it")
-    for path in (cli.path / "tree").rglob("*"):
-        copy = extracted / path.relative_to(cli.path / "tree")
+def test_cli_adds_a_directory_and_extracts_it_again(planted):
+    planted.add(resource(path="tree", exclude=["l*"])) # this CLI cannot extract links
+    extracted = planted.download("acme.org/it", "it")
+    for path in (planted.path / "tree").rglob("*"):
+        copy = extracted / path.relative_to(planted.path / "tree")
         if path.is_symlink() or path.name == "large.bin":
             assert not copy.exists()
         elif path.is_file():
@@ -254,27 +248,27 @@ def test_cli_adds_a_directory_and_extracts_it_again(cli):
     assert os.access(extracted / "bin/tool", os.X_OK)
 
 
-def test_cli_stores_the_archive_with_its_digest(cli):
-    cli.add(resource(path="tree"))
-    archive = cli.download("acme.org/it", "it", "--extraction-policy", "disable").read_bytes()
+def test_cli_stores_the_archive_with_its_digest(planted):
+    planted.add(resource(path="tree"))
+    archive = planted.download("acme.org/it", "it", "--extraction-policy", "disable").read_bytes()
     assert {"link", "loop", "long link", f"{LONG}/{LONG}"} < set(names(archive))
-    [stored] = cli.descriptor("acme.org/it")["resources"]
+    [stored] = planted.descriptor("acme.org/it")["resources"]
     assert stored["access"] == {"type": "LocalBlob/v1", "localReference": "sha256:" + stored["digest"]["value"], "mediaType": "application/x-tar"}
     assert stored["digest"]["value"] == hashlib.sha256(archive).hexdigest()
 
 
-def test_cli_takes_files_of_the_alias_type_as_sources(cli):
-    cli.add({"name": "acme.org/it", "sources": [{"name": "it", "input": {"type": "DirectoryInput", "path": "tree/docs/guide.md"}}]})
-    [stored] = cli.descriptor("acme.org/it")["sources"]
+def test_cli_takes_files_of_the_alias_type_as_sources(planted):
+    planted.add({"name": "acme.org/it", "sources": [{"name": "it", "input": {"type": "DirectoryInput", "path": "tree/docs/guide.md"}}]})
+    [stored] = planted.descriptor("acme.org/it")["sources"]
     assert (stored["access"]["mediaType"], stored["access"]["localReference"]) == ("text/markdown", "sha256:" + hashlib.sha256(b"guide\n").hexdigest())
 
 
-def test_cli_relative_paths_start_where_it_was_called(cli):
-    (cli.path / "elsewhere").mkdir()
-    arguments = list(cli.constructor(resource(path="tree/docs/guide.md")))
-    (cli.path / arguments[-1]).rename(cli.path / "elsewhere/constructor.yaml")
-    cli.ok("add", "cv", *arguments[:-1], "elsewhere/constructor.yaml")
-    assert cli.download("acme.org/it", "it").read_bytes() == b"guide\n"
+def test_cli_relative_paths_start_where_it_was_called(planted):
+    (planted.path / "elsewhere").mkdir()
+    arguments = list(planted.constructor(resource(path="tree/docs/guide.md")))
+    (planted.path / arguments[-1]).rename(planted.path / "elsewhere/constructor.yaml")
+    planted.ok("add", "cv", *arguments[:-1], "elsewhere/constructor.yaml")
+    assert planted.download("acme.org/it", "it").read_bytes() == b"guide\n"
 
 
 @pytest.mark.parametrize("spec, message", [
@@ -282,5 +276,5 @@ def test_cli_relative_paths_start_where_it_was_called(cli):
     ({"path": "tree", "exlude": ["docs"]}, "additional properties 'exlude' not allowed"),
     ({}, "missing property 'path'"),
 ])
-def test_cli_says_what_is_wrong_with_a_spec(cli, spec, message):
-    assert message in cli.fails("add", "cv", *cli.constructor(resource(**spec)))
+def test_cli_says_what_is_wrong_with_a_spec(planted, spec, message):
+    assert message in planted.fails("add", "cv", *planted.constructor(resource(**spec)))

@@ -7,8 +7,6 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
-from cli import Cli
-from driver import Manager
 from harness import Plugin
 
 SCRIPT = Path(__file__).resolve().parent / "directory-repository"
@@ -79,6 +77,14 @@ def make(plugin, path):
 def descriptor(name=COMPONENT, version="1.0.0", **component):
     return {"meta": {"schemaVersion": "v2"}, "component": {"name": name, "version": version, "provider": "acme.org", "repositoryContexts": None,
             "resources": [], "sources": [], "componentReferences": [], **component}}
+
+
+def shelve(path, names):
+    """Components of these names, put there by hand."""
+    for name in names:
+        place = path / "components" / name.replace("/", "%2F")
+        place.mkdir(parents=True)
+        (place / "1.0.0.json").write_text("{}")
 
 
 def exact(text):
@@ -299,10 +305,7 @@ def test_relative_path_starts_where_ocm_was_called(plugin, folder):
 
 def test_components_are_listed_in_pages(repository):
     names = [f"acme.org/component-{number:04}" for number in range(1001)]
-    for name in names:
-        place = repository.path / "components" / name.replace("/", "%2F")
-        place.mkdir(parents=True)
-        (place / "1.0.0.json").write_text("{}")
+    shelve(repository.path, names)
     (repository.path / "components/acme.org%2Fcomponent-0000x").mkdir() # no version
     (repository.path / "components/.hidden").mkdir()
     pages, last = [], ""
@@ -316,10 +319,7 @@ def test_components_are_listed_in_pages(repository):
 
 @pytest.mark.parametrize("count, sizes", [(0, [0]), (500, [500])])
 def test_last_page_says_that_it_is(repository, count, sizes):
-    for number in range(count):
-        place = repository.path / f"components/acme.org%2F{number}"
-        place.mkdir(parents=True)
-        (place / "1.json").write_text("{}")
+    shelve(repository.path, [f"acme.org/{number}" for number in range(count)])
     answer = repository.components()
     assert ([len(answer["list"])], "header" in answer) == (sizes, False)
     assert isinstance(answer["list"], list)
@@ -371,87 +371,77 @@ def test_processes_share_a_directory_without_torn_or_left_over_files(repository,
 
 # ---- through the plugin manager ----
 
-def test_manager_stores_a_version_with_its_blobs_and_reads_it_back(install, folder):
+def test_manager_stores_a_version_with_its_blobs_and_reads_it_back(manager, folder):
     (folder / "blob").write_text("content")
     spec = {"type": "DirectoryRepository/v1", "path": str(folder)}
     name = {"component": COMPONENT, "version": "1.0.0"}
-    with Manager() as manager:
-        install(manager, "directory-repository")
 
-        def call(method, **arguments):
-            return manager.call("componentVersionRepository", method, spec=spec, **arguments)
+    def call(method, **arguments):
+        return manager.call("componentVersionRepository", method, spec=spec, **arguments)
 
-        assert call("identity") == {"type": "DirectoryRepository", "path": str(folder)}
-        assert call("CheckHealth") is None
-        assert call("ListComponentVersions", component=COMPONENT) == []
-        access = {"type": "LocalBlob/v1", "mediaType": "text/plain"}
-        blob = {"path": str(folder / "blob")}
-        resource = call("AddLocalResource", **name, blob=blob, resource={
-            "name": "it", "version": "1.0.0", "type": "text", "relation": "local", "extraIdentity": {"os": "linux"}, "access": access})
-        source = call("AddLocalSource", **name, blob=blob, source={"name": "it", "version": "1.0.0", "type": "text", "access": access})
-        assert call("AddComponentVersion", descriptor=descriptor(resources=[resource], sources=[source])) is None
-        stored = call("GetComponentVersion", **name)["component"]
-        assert (stored["resources"], stored["sources"]) == ([resource], [source])
-        for method, element, kind in [("GetLocalResource", resource, "resource"), ("GetLocalSource", source, "source")]:
-            found = call(method, **name, identity={"name": "it", "version": "1.0.0"})
-            assert found[kind] == element
-            assert (found["blob"]["content"], found["blob"]["mediaType"]) == ("content", "text/plain")
-        assert call("ListComponentVersions", component=COMPONENT) == ["1.0.0"]
+    assert call("identity") == {"type": "DirectoryRepository", "path": str(folder)}
+    assert call("CheckHealth") is None
+    assert call("ListComponentVersions", component=COMPONENT) == []
+    access = {"type": "LocalBlob/v1", "mediaType": "text/plain"}
+    blob = {"path": str(folder / "blob")}
+    resource = call("AddLocalResource", **name, blob=blob, resource={
+        "name": "it", "version": "1.0.0", "type": "text", "relation": "local", "extraIdentity": {"os": "linux"}, "access": access})
+    source = call("AddLocalSource", **name, blob=blob, source={"name": "it", "version": "1.0.0", "type": "text", "access": access})
+    assert call("AddComponentVersion", descriptor=descriptor(resources=[resource], sources=[source])) is None
+    stored = call("GetComponentVersion", **name)["component"]
+    assert (stored["resources"], stored["sources"]) == ([resource], [source])
+    for method, element, kind in [("GetLocalResource", resource, "resource"), ("GetLocalSource", source, "source")]:
+        found = call(method, **name, identity={"name": "it", "version": "1.0.0"})
+        assert found[kind] == element
+        assert (found["blob"]["content"], found["blob"]["mediaType"]) == ("content", "text/plain")
+    assert call("ListComponentVersions", component=COMPONENT) == ["1.0.0"]
 
 
-def test_manager_reads_every_page_of_components(install, folder):
+def test_manager_reads_every_page_of_components(manager, folder):
     names = sorted(f"acme.org/{number}" for number in range(501))
-    for name in names:
-        place = folder / "components" / name.replace("/", "%2F")
-        place.mkdir(parents=True)
-        (place / "1.json").write_text("{}")
-    with Manager() as manager:
-        install(manager, "directory-repository")
-        listed = manager.call("componentLister", "ListComponents", spec={"type": "DirectoryRepository", "path": str(folder)})
-        assert [len(page) for page in listed["pages"]] == [500, 1]
-        assert listed["names"] == names
+    shelve(folder, names)
+    listed = manager.call("componentLister", "ListComponents", spec={"type": "DirectoryRepository", "path": str(folder)})
+    assert [len(page) for page in listed["pages"]] == [500, 1]
+    assert listed["names"] == names
 
 
-def test_manager_passes_on_what_is_missing(install, folder):
+def test_manager_passes_on_what_is_missing(manager, folder):
     spec = {"type": "DirectoryRepository/v1", "path": str(folder)}
-    with Manager() as manager:
-        install(manager, "directory-repository")
-        manager.call("componentVersionRepository", "identity", spec=spec)
-        error = manager.error("componentVersionRepository", "GetComponentVersion", spec=spec, component=COMPONENT, version="1.0.0")
-        assert f"there is no version 1.0.0 of {COMPONENT} in {folder}" in error
+    manager.call("componentVersionRepository", "identity", spec=spec)
+    error = manager.error("componentVersionRepository", "GetComponentVersion", spec=spec, component=COMPONENT, version="1.0.0")
+    assert f"there is no version 1.0.0 of {COMPONENT} in {folder}" in error
 
 
 # ---- with the ocm CLI: references to components that live in the directory ----
 
 @pytest.fixture
-def cli(install):
-    with Cli() as home:
-        install(home, "directory-repository")
-        with Plugin(SCRIPT) as plugin:
-            repository = make(plugin, home.path / "repository")
-            stored = repository.add_blob("resource", {"name": "it", "version": "1.0.0", "type": "text", "relation": "local",
-                                                      "access": {"type": "localBlob/v1", "mediaType": "text/plain"}}, b"content")
-            repository.add(descriptor(resources=[stored]))
-        home.configure({"type": "resolvers.config.ocm.software/v1alpha1", "resolvers": [
-            {"componentNamePattern": "acme.org/demo/*", "repository": repository.spec}]})
-        yield home
+def resolving(cli):
+    """The CLI, which looks for acme.org/demo/* in a directory that has one version of one component."""
+    with Plugin(SCRIPT) as plugin:
+        repository = make(plugin, cli.path / "repository")
+        stored = repository.add_blob("resource", {"name": "it", "version": "1.0.0", "type": "text", "relation": "local",
+                                                  "access": {"type": "localBlob/v1", "mediaType": "text/plain"}}, b"content")
+        repository.add(descriptor(resources=[stored]))
+    cli.configure({"type": "resolvers.config.ocm.software/v1alpha1", "resolvers": [
+        {"componentNamePattern": "acme.org/demo/*", "repository": repository.spec}]})
+    return cli
 
 
 ROOT_COMPONENT = {"name": "acme.org/root", "componentReferences": [{"name": "app", "componentName": COMPONENT, "version": "1.0.0"}]}
 
 
-def test_cli_follows_a_reference_into_the_directory(cli):
-    cli.add(ROOT_COMPONENT)
-    found = json.loads(cli.ok("get", "cv", "ctf//acme.org/root:1.0.0", "--recursive=-1", "-o", "json").stdout)
+def test_cli_follows_a_reference_into_the_directory(resolving):
+    resolving.add(ROOT_COMPONENT)
+    found = json.loads(resolving.ok("get", "cv", "ctf//acme.org/root:1.0.0", "--recursive=-1", "-o", "json").stdout)
     assert [each["component"]["name"] for each in found] == ["acme.org/root", COMPONENT]
 
 
-def test_cli_copies_a_referenced_version_with_its_blobs(cli):
-    cli.add(ROOT_COMPONENT, flags=["--external-component-version-copy-policy", "copy-or-fail"])
-    assert cli.download(COMPONENT, "it").read_bytes() == b"content"
+def test_cli_copies_a_referenced_version_with_its_blobs(resolving):
+    resolving.add(ROOT_COMPONENT, flags=["--external-component-version-copy-policy", "copy-or-fail"])
+    assert resolving.download(COMPONENT, "it").read_bytes() == b"content"
 
 
-def test_cli_says_which_referenced_version_is_missing(cli):
+def test_cli_says_which_referenced_version_is_missing(resolving):
     root = {**ROOT_COMPONENT, "componentReferences": [{"name": "app", "componentName": COMPONENT, "version": "9.9.9"}]}
-    message = cli.fails("add", "cv", *cli.constructor(root), "--external-component-version-copy-policy", "copy-or-fail")
-    assert f"there is no version 9.9.9 of {COMPONENT} in {cli.path}/repository" in message
+    message = resolving.fails("add", "cv", *resolving.constructor(root), "--external-component-version-copy-policy", "copy-or-fail")
+    assert f"there is no version 9.9.9 of {COMPONENT} in {resolving.path}/repository" in message
