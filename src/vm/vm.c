@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 int luaopen_cjson(lua_State *L);
@@ -108,9 +109,24 @@ static int search_embedded(lua_State *L)
     return 1;
 }
 
+/* Lua's own seed is the time and an address: two processes of one second may get the same. */
+static void seed_random(lua_State *L)
+{
+    lua_Integer seed[2];
+    if (getrandom(seed, sizeof seed, 0) != (ssize_t)sizeof seed)
+        return;
+    lua_getglobal(L, "math");
+    lua_getfield(L, -1, "randomseed");
+    lua_pushinteger(L, seed[0]);
+    lua_pushinteger(L, seed[1]);
+    lua_call(L, 2, 0);
+    lua_pop(L, 1);
+}
+
 static int open_libraries(lua_State *L)
 {
     luaL_openlibs(L);
+    seed_random(L);
     value_open(L);
     lua_getfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
     for (const luaL_Reg *module = native; module->name != NULL; module++) {
