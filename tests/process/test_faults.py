@@ -431,7 +431,8 @@ def test_lines_that_were_lost_are_counted():
         entries = [json.loads(line) for line in reading.result().splitlines()]
     lost = sum(entry["lost"] for entry in entries if "lost" in entry)
     numbers = [entry["i"] for entry in entries if "i" in entry]
-    assert lost > 0 and len(numbers) + lost == 4000
+    once = sum(entry["msg"] == "once" for entry in entries) # it is lost, too, when the reader is slow
+    assert lost > 0 and len(numbers) + once + lost == 4001
     assert numbers == sorted(numbers)
     assert [entry["msg"] for entry in entries][-2:] == ["once", "gracefully shutting down plugin"]
 
