@@ -71,14 +71,21 @@ static bool reserved(const char *name) { return strcmp(name, "time") == 0 || str
 
 static bool format_json(struct buffer *line, enum log_level level, const char *msg, size_t length, bool truncated, const struct log_attribute *attributes, size_t count)
 {
+    static _Thread_local time_t second = -1; /* the date changes less often than lines come */
+    static _Thread_local char stamp[40];
     struct timespec now;
-    struct tm utc;
-    char stamp[32];
     clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &utc);
-    strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &utc);
-    bool ok = buffer_printf(line, "{\"time\":\"%s.%09ldZ\",\"level\":\"%s\",\"msg\":", stamp, now.tv_nsec, log_level_name(level)) &&
-              json_write_lenient(line, msg, length);
+    if (now.tv_sec != second) {
+        struct tm utc;
+        second = now.tv_sec;
+        gmtime_r(&second, &utc);
+        strftime(stamp, sizeof stamp, "{\"time\":\"%Y-%m-%dT%H:%M:%S.", &utc);
+    }
+    char fraction[] = "000000000Z\",\"level\":\"";
+    for (long rest = now.tv_nsec, i = 8; rest > 0; rest /= 10)
+        fraction[i--] = (char)('0' + rest % 10);
+    bool ok = buffer_reserve(line, length + 128) && buffer_puts(line, stamp) && buffer_puts(line, fraction) && buffer_puts(line, log_level_name(level)) &&
+              buffer_puts(line, "\",\"msg\":") && json_write_lenient(line, msg, length);
     for (size_t i = 0; ok && i < count; i++) {
         size_t before = line->length;
         ok = buffer_add(line, ',') && json_write_lenient(line, attributes[i].name, strlen(attributes[i].name));
@@ -152,6 +159,14 @@ static void write_directly(const char *data, size_t length)
     }
 }
 
+static _Thread_local bool holding, held; /* between log_hold and log_release; a wake is due */
+
+static void wake(void)
+{
+    uint64_t one = 1;
+    (void)!write(state.wake, &one, sizeof one);
+}
+
 static void put(const struct buffer *line)
 {
     pthread_mutex_lock(&state.lock);
@@ -170,10 +185,20 @@ static void put(const struct buffer *line)
             state.lost++;
     }
     pthread_mutex_unlock(&state.lock);
-    if (asleep) {
-        uint64_t one = 1;
-        (void)!write(state.wake, &one, sizeof one);
-    }
+    if (asleep && holding)
+        held = true;
+    else if (asleep)
+        wake();
+}
+
+void log_hold(void) { holding = true; }
+
+void log_release(void)
+{
+    holding = false;
+    if (held)
+        wake();
+    held = false;
 }
 
 static void write_line(enum log_level level, const char *msg, size_t length, const struct log_attribute *attributes, size_t count)

@@ -35,5 +35,9 @@ __attribute__((sentinel)) void log_event(enum log_level level, const char *msg, 
  * real stdout, which *handshake then is. */
 bool log_start(int *handshake, struct error *e);
 
+/* The loop's: between log_hold and log_release, lines of the calling thread only queue up, and the thread is woken once for all of them. */
+void log_hold(void);
+void log_release(void);
+
 /* Gives the thread up to `milliseconds` to write what is queued, then ends it. */
 void log_stop(int milliseconds);

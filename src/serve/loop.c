@@ -79,6 +79,7 @@ static void turn(int epoll, struct loop *loop, struct server *server, uint64_t d
     if (deadline != 0)
         timeout = earlier(timeout, until(deadline, vm_now()));
     int count = epoll_wait(epoll, events, 4, timeout);
+    log_hold();
     bool work = count <= 0, requests = count <= 0;
     for (int i = 0; i < count; i++) {
         work |= events[i].data.fd == vm_fd(loop->vm);
@@ -90,6 +91,7 @@ static void turn(int epoll, struct loop *loop, struct server *server, uint64_t d
     }
     if (requests || server_timeout(server) == 0)
         server_run(server);
+    log_release();
 }
 
 /* Serves until there is a reason to stop. */
