@@ -159,7 +159,7 @@ static void write_directly(const char *data, size_t length)
     }
 }
 
-static _Thread_local bool holding, held; /* between log_hold and log_release; a wake is due */
+static _Thread_local volatile sig_atomic_t holding, held; /* between log_hold and log_release; a wake is due */
 
 static void wake(void)
 {
@@ -193,12 +193,18 @@ static void put(const struct buffer *line)
 
 void log_hold(void) { holding = true; }
 
+void log_nudge(void)
+{
+    if (!held)
+        return;
+    held = false;
+    wake();
+}
+
 void log_release(void)
 {
     holding = false;
-    if (held)
-        wake();
-    held = false;
+    log_nudge();
 }
 
 static void write_line(enum log_level level, const char *msg, size_t length, const struct log_attribute *attributes, size_t count)

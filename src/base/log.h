@@ -38,6 +38,8 @@ bool log_start(int *handshake, struct error *e);
 /* The loop's: between log_hold and log_release, lines of the calling thread only queue up, and the thread is woken once for all of them. */
 void log_hold(void);
 void log_release(void);
+/* Async-signal-safe: wakes it before log_release, since that may take long to come. */
+void log_nudge(void);
 
 /* Gives the thread up to `milliseconds` to write what is queued, then ends it. */
 void log_stop(int milliseconds);

@@ -75,7 +75,8 @@ static bool remember(const char *text, size_t length, bool plain, bool escaped)
     return true;
 }
 
-static bool remember_value(const char *text, size_t length)
+/* As it is, and as it looks in a JSON string. */
+static bool remember_forms(const char *text, size_t length)
 {
     struct buffer escaped = {0};
     bool ok = json_write_lenient(&escaped, text, length);
@@ -84,16 +85,32 @@ static bool remember_value(const char *text, size_t length)
     else if (ok)
         ok = remember(text, length, true, false) && remember(escaped.data + 1, escaped.length - 2, true, true);
     buffer_free(&escaped);
-    /* A key of several lines may be written line by line. */
-    for (const char *newline; ok && (newline = memchr(text, '\n', length)) != NULL;) {
-        size_t line = (size_t)(newline - text);
+    return ok;
+}
+
+/* The whole value, and the lines of one that has several: a key may be written line by line. */
+static bool remember_value(const char *text, size_t length)
+{
+    bool ok = remember_forms(text, length);
+    if (memchr(text, '\n', length) == NULL)
+        return ok;
+    while (ok && length > 0) {
+        const char *newline = memchr(text, '\n', length);
+        size_t line = newline != NULL ? (size_t)(newline - text) : length;
         if (line >= SHORTEST_LINE)
-            ok = remember(text, line, true, true);
-        text = newline + 1;
-        length -= line + 1;
-        if (length >= SHORTEST_LINE && memchr(text, '\n', length) == NULL)
-            ok = ok && remember(text, length, true, true);
+            ok = remember_forms(text, line);
+        size_t used = newline != NULL ? line + 1 : line;
+        text += used;
+        length -= used;
     }
+    return ok;
+}
+
+static bool remember_double(double number)
+{
+    struct buffer text = {0};
+    bool ok = json_write_double(&text, number, NULL) && remember(text.data, text.length, true, true);
+    buffer_free(&text);
     return ok;
 }
 
@@ -109,6 +126,8 @@ static bool remember_json(const char *json, size_t length)
         char digits[24];
         if (event.kind == JSON_STRING && !type)
             ok &= remember_value(event.text, event.length);
+        else if (event.kind == JSON_DOUBLE)
+            ok &= remember_double(event.number);
         else if (event.kind == JSON_NUMBER)
             ok &= remember(event.text, event.length, true, true);
         else if (event.kind == JSON_INTEGER && snprintf(digits, sizeof digits, "%" PRId64, event.integer) > 0)

@@ -201,7 +201,7 @@ static enum MHD_Result begin(struct exchange *x)
     if (!read_target(x, &e)) {
         char text[sizeof e.message + 8];
         (void)snprintf(text, sizeof text, "path: %s", e.message);
-        return refuse(x, MHD_HTTP_BAD_REQUEST, text);
+        return refuse(x, e.code == ENOMEM ? MHD_HTTP_INTERNAL_SERVER_ERROR : MHD_HTTP_BAD_REQUEST, text);
     }
     if (ambiguous(x)) {
         const char close_it[] = "Connection\0close";

@@ -7,6 +7,7 @@
  * The timer is left ticking between slices and stops itself after a second without one: a request costs no system call.
  *
  * SIGALRM reaches the main thread only; all others block it.  So the handler and what it reads are one thread's. */
+#include "base/log.h"
 #include "vm/state.h"
 
 #include <errno.h>
@@ -93,6 +94,8 @@ static void on_tick(int signal)
             arm(false);
     } else {
         watch.idle = 0;
+        if (watch.seen == watch.serial)
+            log_nudge();
         /* Setting it walks all calls of the coroutine: with a deep recursion that may last longer than a tick. */
         if (watch.seen == watch.serial && lua_gethook(watch.running) != on_count)
             lua_sethook(watch.running, on_count, LUA_MASKCOUNT, 1);
