@@ -13,7 +13,7 @@ local function line(level, msg, attributes)
   local caller = coroutine.running()
   if logger and not inside[caller] then
     inside[caller] = true
-    local done <close> = setmetatable({}, { __close = function() inside[caller] = nil end })
+    local _done <close> = setmetatable({}, { __close = function() inside[caller] = nil end })
     local ok, reason = pcall(logger, level, msg, attributes or {})
     if ok then return end
     write("ERROR", "the plugin's logger failed", { error = tostring(reason) })

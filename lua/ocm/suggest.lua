@@ -2,10 +2,10 @@
 
 --- Levenshtein distance, with a swap of neighbours as one step.
 local function distance(a, b)
-  local before, row, after = {}, {}, {}
+  local before, row = {}, {}
   for j = 0, #b do row[j] = j end
   for i = 1, #a do
-    after = { [0] = i }
+    local after = { [0] = i }
     for j = 1, #b do
       local same = a:byte(i) == b:byte(j)
       local least = math.min(row[j] + 1, after[j - 1] + 1, row[j - 1] + (same and 0 or 1))
