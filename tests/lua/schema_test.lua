@@ -1,66 +1,76 @@
--- ocm.schema's shorthand, near misses, and the texts of base64 and hex.
-local luaunit = require "luaunit"
+-- ocm.schema: the JSON Schemas that the shorthand stands for, and what is wrong with one.
+-- luacheck: globals TestSchema
+local unit = require "luaunit"
 local ocm = require "ocm"
-local suggest = require "ocm.suggest"
+
+-- The schema's `properties` and `required`, as JSON, without the `type` that every spec has.
+local function of(fields)
+  local schema = ocm.schema(fields)
+  unit.assertEquals({ schema["$schema"], schema.type, schema.additionalProperties }, { "https://json-schema.org/draft/2020-12/schema", "object", false })
+  unit.assertEquals(schema.properties.type, { type = "string" })
+  schema.properties.type = nil
+  return ocm.json.encode(schema.properties), table.concat(schema.required, " ")
+end
 
 TestSchema = {}
 
-function TestSchema.test_a_shorthand_is_a_strict_object_with_a_type()
-  local schema = ocm.schema { path = "string", depth = "integer?", tags = "string[]?", ["mode?"] = { "fast", "safe" } }
-  luaunit.assertEquals(schema.required, { "path", "type" })
-  luaunit.assertEquals(schema.additionalProperties, false)
-  luaunit.assertEquals(schema.properties.tags, { type = "array", items = { type = "string" } })
-  luaunit.assertEquals(schema.properties.mode, { enum = { "fast", "safe" } })
-end
-
-function TestSchema.test_a_table_is_an_object_of_its_own()
-  local schema = ocm.schema { where = { url = "string" } }
-  luaunit.assertEquals(schema.properties.where.required, { "url" })
-  luaunit.assertEquals(schema.properties.where.properties.url, { type = "string" })
-end
-
-function TestSchema.test_an_unknown_type_is_named_with_what_was_meant()
-  luaunit.assertErrorMsgContains('depth: unknown type "integr", did you mean "integer"?', ocm.schema, { depth = "integr" })
-end
-
-TestSuggest = {}
-
-function TestSuggest.test_near_words_are_suggested_and_far_ones_are_not()
-  local known = { "inputRepository", "signingHandler" }
-  luaunit.assertEquals(suggest("inputrepository", known), ', did you mean "inputRepository"?')
-  luaunit.assertEquals(suggest("input", known), ', did you mean "inputRepository"?')
-  luaunit.assertEquals(suggest("zebra", known), ": expected one of inputRepository, signingHandler")
-end
-
-TestText = {}
-
--- RFC 4648 section 10
-local vectors = { { "", "", "" }, { "f", "Zg==", "66" }, { "fo", "Zm8=", "666f" }, { "foo", "Zm9v", "666f6f" }, { "foobar", "Zm9vYmFy", "666f6f626172" } }
-
-function TestText.test_the_vectors_of_rfc_4648_go_both_ways()
-  for _, vector in ipairs(vectors) do
-    luaunit.assertEquals(ocm.base64.encode(vector[1]), vector[2])
-    luaunit.assertEquals(ocm.base64.decode(vector[2]), vector[1])
-    luaunit.assertEquals(ocm.hex.encode(vector[1]), vector[3])
-    luaunit.assertEquals(ocm.hex.decode(vector[3]:upper()), vector[1])
+function TestSchema.test_every_type()
+  for shorthand, schema in pairs {
+    string = '{"type":"string"}', integer = '{"type":"integer"}', number = '{"type":"number"}', boolean = '{"type":"boolean"}',
+    object = '{"type":"object"}', any = "{}", ["string[]"] = '{"items":{"type":"string"},"type":"array"}', ["any[]"] = '{"items":{},"type":"array"}',
+  } do
+    local properties, required = of { f = shorthand }
+    unit.assertEquals(properties, '{"f":' .. schema .. "}")
+    unit.assertEquals(required, "f type")
+    properties, required = of { f = shorthand .. "?" }
+    unit.assertEquals(properties, '{"f":' .. schema .. "}")
+    unit.assertEquals(required, "type")
   end
 end
 
-function TestText.test_malformed_text_is_nil_and_a_message()
-  for _, text in ipairs { "Zg", "Zg=", "Z===", "Zh==", "Zm9=", "Z m9v", "Zg==Zg==", "====", "Zm\0v" } do
-    local bytes, message = ocm.base64.decode(text)
-    luaunit.assertNil(bytes)
-    luaunit.assertStrContains(message, "at byte")
-  end
-  for _, text in ipairs { "6", "6g", "0x" } do luaunit.assertNil((ocm.hex.decode(text))) end
+function TestSchema.test_choices_and_objects()
+  local properties, required = of { mode = { "fast", "safe" }, nested = { url = "string", port = "integer?", deep = { a = "any" } } }
+  unit.assertEquals(properties, '{"mode":{"enum":["fast","safe"]},"nested":{"additionalProperties":false,"properties":'
+    .. '{"deep":{"additionalProperties":false,"properties":{"a":{}},"required":["a"],"type":"object"},"port":{"type":"integer"},"url":{"type":"string"}},'
+    .. '"required":["deep","url"],"type":"object"}}')
+  unit.assertEquals(required, "mode nested type")
 end
 
-TestFail = {}
+function TestSchema.test_a_question_mark_behind_the_name()
+  local properties, required = of { ["mode?"] = { "fast", "safe" }, ["nested?"] = { a = "string?" }, ["s?"] = "string" }
+  unit.assertEquals(properties, '{"mode":{"enum":["fast","safe"]},"nested":{"additionalProperties":false,"properties":{"a":{"type":"string"}},"type":"object"},"s":{"type":"string"}}')
+  unit.assertEquals(required, "type")
+end
 
-function TestFail.test_a_failure_has_a_status_and_exactly_its_text()
-  local ok, failure = pcall(ocm.fail, 404, "no %s", "thing")
-  luaunit.assertEquals({ ok, failure.status, failure.text, tostring(failure) }, { false, 404, "no thing", "no thing" })
-  ok, failure = pcall(ocm.fail, "100% broken")
-  luaunit.assertEquals({ ok, failure.status, failure.text }, { false, 500, "100% broken" })
-  luaunit.assertErrorMsgContains("from 400 to 599", ocm.fail, 200, "fine")
+function TestSchema.test_nothing_but_a_type()
+  unit.assertEquals({ of {} }, { "{}", "type" })
+end
+
+function TestSchema.test_the_type_may_be_narrowed()
+  local schema = ocm.schema { type = { "A/v1", "A" } }
+  unit.assertEquals(ocm.json.encode(schema.properties), '{"type":{"enum":["A/v1","A"]}}')
+  unit.assertEquals(schema.required, { "type" })
+end
+
+function TestSchema.test_what_is_wrong_is_said_with_its_place()
+  for _, case in ipairs {
+    { nil, "ocm.schema: expected a table of fields, got nil" },
+    { "string", "ocm.schema: expected a table of fields, got string" },
+    { { a = "strng" }, 'ocm.schema: a: unknown type "strng", did you mean "string"?' },
+    { { a = "String" }, 'ocm.schema: a: unknown type "String", did you mean "string"?' },
+    { { a = "" }, 'ocm.schema: a: unknown type ""' }, { { a = "string[" }, 'ocm.schema: a: unknown type "string["' },
+    { { a = "string?[]" }, 'ocm.schema: a: unknown type "string?[]"' }, { { a = "string[][]" }, 'ocm.schema: a: unknown type "string[][]"' },
+    { { a = 5 }, "ocm.schema: a: expected a type, a list of choices or a table, got number" },
+    { { a = { b = { c = true } } }, "ocm.schema: a.b.c: expected a type, a list of choices or a table, got boolean" },
+    { { a = { "x", 2 } }, "ocm.schema: a: a list of choices holds strings" },
+    { { "string" }, "ocm.schema: field names are strings, got number" },
+    { { a = { [1.5] = "string" } }, "ocm.schema: a.field names are strings, got number" },
+  } do
+    unit.assertErrorMsgContains(case[2], ocm.schema, case[1])
+  end
+end
+
+function TestSchema.test_an_error_names_the_callers_line()
+  local _, text = pcall(function() ocm.schema { a = "strng" } end)
+  unit.assertStrContains(text, "schema_test.lua:")
 end

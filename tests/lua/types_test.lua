@@ -5,7 +5,7 @@ local ocm = require "ocm"
 TestTypes = {}
 
 local function stubs()
-  local file <close> = assert(io.open(arg[0]:gsub("tests/lua/[^/]*$", "lua/types/ocm.lua")))
+  local file <close> = assert(io.open((arg[0]:gsub("tests/lua/[^/]*$", "lua/types/ocm.lua"))))
   return file:read "a"
 end
 
