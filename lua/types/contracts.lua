@@ -1,0 +1,330 @@
+---@meta
+-- The plugin protocol's nine contracts for LuaLS: what a declaration (ocm.Declaration, in ocm.lua) holds, what handlers get and what
+-- they answer. Names are the protocol's own; the same contracts as data: lua/ocm/contract.lua, the shapes: lua/ocm/shape.lua.
+--
+-- A handler is called as (request, credentials) and returns its answer. What holds for all of them:
+-- * The request is checked first; what does not fit is a 400 that names the field. At its top level, an optional field that is null is
+--   absent. Deeper, null stays `ocm.json.null`, so that specs, labels and identities survive a round trip. Unknown fields pass.
+-- * `credentials` is the decoded Authorization header, nil where there are none (no header, `{}`, `null`). One that is not a JSON
+--   object is a 401 before the handler is called. The methods that are given no credentials are called as (request).
+-- * The answer is checked: a field that is missing or of another type is a 500 naming capability, method and field, and is logged. An
+--   empty table where an array belongs is written `[]`. A path or a tempfile stands for its Location.
+-- * `return nil, message` is a 500 with that message. `return false` is a 500. A raised error is a 500 with its text, and its
+--   traceback is logged. `ocm.fail` answers with a status and a text of its own.
+-- * Where the answer is nothing, returning nothing is success: report a failure with `nil, message` or `ocm.fail`.
+-- * A method that is left out is a 501 that names it, but for GetIdentity and CheckHealth, which have a default.
+
+---- elements (component descriptor v2, and section 4 of the protocol) ----
+
+--- A typed specification: any JSON object with a `type` ("Name" or "Name/v1"). Its other members are the type's own.
+---@class ocm.Spec
+---@field type string
+---@field [string] any
+
+--- Attributes that credentials are looked up by: an object of strings.
+---@alias ocm.Identity table<string, string>
+
+--- Decoded credentials, as the manager sends them. They are secrets: not for logs or error texts.
+---
+---     local user = credentials and credentials.properties and credentials.properties.username
+---@class ocm.Credentials: ocm.Spec
+---@field type? string such as "DirectCredentials/v1"
+---@field properties? table<string, string> of DirectCredentials
+
+--- Where bytes are. In an answer a string (a path) or a tempfile will do instead; relative paths are taken from the working directory.
+---@class ocm.Location
+---@field type? "localFile"|"unixNamedPipe"|"remoteURL" localFile when an answer leaves it out; today's manager reads only that one
+---@field value string|ocm.Tempfile absolute path or URL; a tempfile is for answers
+---@field mediaType? string
+
+--- What an answer takes for a Location.
+---@alias ocm.AnyLocation string|ocm.Tempfile|ocm.Location
+
+---@class ocm.Label
+---@field name string
+---@field value? any any JSON value; it survives unchanged
+---@field version? string
+---@field signing? boolean
+
+--- Normalisation and digest of a component version or resource.
+---@class ocm.Digest
+---@field hashAlgorithm string such as "SHA-256"
+---@field normalisationAlgorithm string such as "genericBlobDigest/v1"
+---@field value string lower-case hexadecimal
+
+---@class ocm.SourceRef
+---@field identitySelector? ocm.Identity
+---@field labels? ocm.Label[]
+
+---@class ocm.Resource
+---@field name string
+---@field version? string
+---@field type string
+---@field relation? "local"|"external"|string
+---@field labels? ocm.Label[]
+---@field extraIdentity? ocm.Identity
+---@field srcRefs? ocm.SourceRef[]
+---@field access? ocm.Spec
+---@field digest? ocm.Digest
+---@field input? ocm.Spec only in requests of an inputRepository
+
+---@class ocm.DigestedResource: ocm.Resource
+---@field digest ocm.Digest
+
+---@class ocm.Source
+---@field name string
+---@field version? string
+---@field type string
+---@field labels? ocm.Label[]
+---@field extraIdentity? ocm.Identity
+---@field access? ocm.Spec
+---@field input? ocm.Spec only in requests of an inputRepository
+
+---@class ocm.Reference
+---@field name string
+---@field version string
+---@field componentName string
+---@field labels? ocm.Label[]
+---@field extraIdentity? ocm.Identity
+---@field digest? ocm.Digest
+
+---@class ocm.Component
+---@field name string
+---@field version string
+---@field provider? string
+---@field creationTime? string RFC 3339
+---@field labels? ocm.Label[]
+---@field repositoryContexts? ocm.Spec[]
+---@field resources? ocm.Resource[]
+---@field sources? ocm.Source[]
+---@field componentReferences? ocm.Reference[]
+
+---@class ocm.SignatureInfo
+---@field algorithm string
+---@field value string
+---@field mediaType string
+---@field issuer? string
+
+---@class ocm.Signature
+---@field name string
+---@field digest ocm.Digest
+---@field signature ocm.SignatureInfo
+
+---@class ocm.ResourceDigest
+---@field name string
+---@field version string
+---@field extraIdentity? ocm.Identity
+---@field digest? ocm.Digest
+
+---@class ocm.NestedDigest
+---@field name string
+---@field version string
+---@field digest? ocm.Digest
+---@field resourceDigests? ocm.ResourceDigest[]
+
+--- A component descriptor v2.
+---@class ocm.Descriptor
+---@field meta { schemaVersion: string } `{ schemaVersion = "v2" }`
+---@field component ocm.Component
+---@field signatures? ocm.Signature[]
+---@field nestedDigests? ocm.NestedDigest[]
+
+---- types and /identity ----
+
+---@class ocm.TypeEntry
+---@field aliases? string[] further names. Each gets an entry with the same schema, since the manager looks for a spec's exact type; those of credentialTypes are left to the manager
+---@field schema? table|string JSON Schema (drafts up to 2020-12), as a table, a JSON text, or from ocm.schema; any object when left out. The manager checks specs against it
+
+--- Spec types: `{ "MyType/v1" }`, or `{ ["MyType/v1"] = { aliases = { "MyType" }, schema = ocm.schema {…} } }`. At least one.
+---@alias ocm.Types string[]|table<string, ocm.TypeEntry>
+
+---@class ocm.IdentityRequest
+---@field type ocm.Spec the whole spec, in spite of the field's name
+
+--- Without an identity, or with an empty one, or one that has no `type`: the spec's type becomes the identity's.
+---@class ocm.IdentityAnswer
+---@field identity? ocm.Identity
+
+--- POST /identity: which credentials a spec needs. Left out, or when it returns nothing: `{ identity = { type = <the spec's type> } }`.
+---@alias ocm.GetIdentity fun(request: ocm.IdentityRequest): ocm.IdentityAnswer?, string?
+
+---- componentVersionRepository ----
+
+--- What every GET of a componentVersionRepository is given. The manager's GETs carry no spec: these are the ones seen in GetIdentity,
+--- CheckHealth and the Add methods that succeeded (the latest 64). With several, try them in turn. Each request has copies of its own.
+---@class ocm.RepositoryQuery
+---@field repository? ocm.Spec when exactly one was seen
+---@field repositories ocm.Spec[] all, latest first; empty when none was seen
+
+---@class ocm.ListComponentVersionsRequest: ocm.RepositoryQuery
+---@field name string
+
+---@class ocm.GetComponentVersionRequest: ocm.RepositoryQuery
+---@field name string
+---@field version string
+
+---@class ocm.GetLocalRequest: ocm.RepositoryQuery
+---@field name string
+---@field version string
+---@field identity? ocm.Identity decoded from base64 of JSON; what cannot be decoded is a 400
+
+---@class ocm.AddComponentVersionRequest
+---@field repository ocm.Spec
+---@field descriptor ocm.Descriptor
+
+---@class ocm.AddLocalResourceRequest
+---@field repository ocm.Spec
+---@field name string the component's
+---@field version string the component's
+---@field resourceLocation ocm.Location the manager does not remove this file
+---@field resource ocm.Resource
+
+---@class ocm.AddLocalSourceRequest
+---@field repository ocm.Spec
+---@field name string the component's
+---@field version string the component's
+---@field sourceLocation ocm.Location
+---@field source ocm.Source
+
+---@class ocm.CheckHealthRequest
+---@field repository ocm.Spec
+
+---@class ocm.LocalResourceAnswer
+---@field location ocm.AnyLocation
+---@field resource ocm.Resource
+
+---@class ocm.LocalSourceAnswer
+---@field location ocm.AnyLocation
+---@field source ocm.Source
+
+---@class ocm.ComponentVersionRepository
+---@field types ocm.Types repository specs
+---@field GetComponentVersion? fun(request: ocm.GetComponentVersionRequest, credentials?: ocm.Credentials): ocm.Descriptor?, string? GET /component-version/download
+---@field ListComponentVersions? fun(request: ocm.ListComponentVersionsRequest, credentials?: ocm.Credentials): string[]?, string? GET /component-versions
+---@field GetLocalResource? fun(request: ocm.GetLocalRequest, credentials?: ocm.Credentials): ocm.LocalResourceAnswer?, string? GET /local-resource/download
+---@field GetLocalSource? fun(request: ocm.GetLocalRequest, credentials?: ocm.Credentials): ocm.LocalSourceAnswer?, string? GET /local-source/download
+---@field AddComponentVersion? fun(request: ocm.AddComponentVersionRequest, credentials?: ocm.Credentials): any, string? POST /component-version/upload; answers nothing
+---@field AddLocalResource? fun(request: ocm.AddLocalResourceRequest, credentials?: ocm.Credentials): ocm.Resource?, string? POST /local-resource/upload
+---@field AddLocalSource? fun(request: ocm.AddLocalSourceRequest, credentials?: ocm.Credentials): ocm.Source?, string? POST /local-source/upload
+---@field CheckHealth? fun(request: ocm.CheckHealthRequest, credentials?: ocm.Credentials): any, string? POST /component-version/check-health; left out: healthy
+---@field GetIdentity? ocm.GetIdentity
+
+---- componentLister ----
+
+---@class ocm.ListComponentsRequest
+---@field repository ocm.Spec
+---@field last? string the last name of the page before; nil or "": the first page
+
+---@class ocm.ComponentsAnswer
+---@field list string[]
+---@field header? { last: string } only when more pages follow: the last element of this one
+
+---@class ocm.ComponentLister
+---@field types ocm.Types repository specs
+---@field ListComponents? fun(request: ocm.ListComponentsRequest, credentials?: ocm.Credentials): ocm.ComponentsAnswer?, string? POST /components/list
+---@field GetIdentity? ocm.GetIdentity
+
+---- credentialRepository ----
+
+---@class ocm.ConsumerIdentityForConfigRequest
+---@field config ocm.Spec
+
+---@class ocm.RepositoryResolveRequest
+---@field config ocm.Spec
+---@field identity ocm.Identity
+
+---@class ocm.CredentialRepository
+---@field types ocm.Types credential repository specs
+---@field identityTypes? ocm.Types consumer identities. The manager finds the repository through these only, so declare them
+---@field credentialTypes? ocm.Types what Resolve answers, where these are types of its own
+---@field ConsumerIdentityForConfig? fun(request: ocm.ConsumerIdentityForConfigRequest): ocm.Identity?, string? POST /consumer-identity
+---@field Resolve? fun(request: ocm.RepositoryResolveRequest, credentials?: ocm.Credentials): ocm.Credentials?, string? POST /resolve; the answer has a `type`
+
+---- credentialPlugin ----
+
+---@class ocm.GetConsumerIdentityRequest
+---@field credential ocm.Spec
+
+---@class ocm.PluginResolveRequest
+---@field identity ocm.Identity
+
+---@class ocm.CredentialPlugin
+---@field types ocm.Types credential specs
+---@field GetConsumerIdentity? fun(request: ocm.GetConsumerIdentityRequest): ocm.Identity?, string? POST /consumer-identity
+---@field Resolve? fun(request: ocm.PluginResolveRequest, credentials?: ocm.Credentials): ocm.Credentials?, string? POST /resolve; the answer has a `type`
+
+---- digestProcessorRepository ----
+
+---@class ocm.ResourceRequest
+---@field resource ocm.Resource
+
+---@class ocm.DigestAnswer
+---@field resource ocm.DigestedResource
+
+---@class ocm.DigestProcessorRepository
+---@field types ocm.Types access specs
+---@field ProcessResourceDigest? fun(request: ocm.ResourceRequest, credentials?: ocm.Credentials): ocm.DigestAnswer?, string? POST /resource/digest/process
+---@field GetIdentity? ocm.GetIdentity
+
+---- inputRepository ----
+
+---@class ocm.SourceRequest
+---@field source ocm.Source
+
+---@class ocm.InputRepository
+---@field types ocm.Types input specs
+---@field ProcessResource? fun(request: ocm.ResourceRequest, credentials?: ocm.Credentials): ocm.LocalResourceAnswer?, string? POST /resource/process; the spec is request.resource.input
+---@field ProcessSource? fun(request: ocm.SourceRequest, credentials?: ocm.Credentials): ocm.LocalSourceAnswer?, string? POST /source/process; a location without mediaType becomes application/octet-stream
+---@field GetIdentity? ocm.GetIdentity
+
+---- resourceRepository ----
+
+---@class ocm.AddGlobalResourceRequest
+---@field resourceLocation ocm.Location
+---@field resource ocm.Resource
+
+---@class ocm.ResourceAnswer
+---@field resource ocm.Resource
+
+---@class ocm.LocationAnswer
+---@field location ocm.AnyLocation
+
+---@class ocm.ResourceRepository
+---@field types ocm.Types access specs
+---@field GetGlobalResource? fun(request: ocm.ResourceRequest, credentials?: ocm.Credentials): ocm.LocationAnswer?, string? POST /resource/get
+---@field AddGlobalResource? fun(request: ocm.AddGlobalResourceRequest, credentials?: ocm.Credentials): ocm.ResourceAnswer?, string? POST /resource/add
+---@field GetIdentity? ocm.GetIdentity
+
+---- blobTransformer ----
+
+---@class ocm.TransformBlobRequest
+---@field location ocm.Location
+---@field specification ocm.Spec
+
+---@class ocm.BlobTransformer
+---@field types ocm.Types transformer specs
+---@field TransformBlob? fun(request: ocm.TransformBlobRequest, credentials?: ocm.Credentials): ocm.LocationAnswer?, string? POST /blob/transform
+---@field GetIdentity? ocm.GetIdentity
+
+---- signingHandler ----
+
+---@class ocm.SignRequest
+---@field digest ocm.Digest
+---@field config ocm.Spec
+
+---@class ocm.SignerIdentityRequest: ocm.SignRequest
+---@field name? string the signature's
+
+---@class ocm.VerifyRequest
+---@field signature ocm.Signature
+---@field config ocm.Spec
+
+---@class ocm.SignatureAnswer
+---@field signature ocm.SignatureInfo
+
+---@class ocm.SigningHandler
+---@field types ocm.Types signing specs
+---@field GetSignerIdentity? fun(request: ocm.SignerIdentityRequest): ocm.IdentityAnswer?, string? POST /sign/identity; no default: left out it is a 501
+---@field Sign? fun(request: ocm.SignRequest, credentials?: ocm.Credentials): ocm.SignatureAnswer?, string? POST /sign
+---@field GetVerifierIdentity? fun(request: ocm.VerifyRequest): ocm.IdentityAnswer?, string? POST /verify/identity; no default: left out it is a 501
+---@field Verify? fun(request: ocm.VerifyRequest, credentials?: ocm.Credentials): any, string? POST /verify; answers `{}`. A signature that does not verify is a failure: ocm.fail
