@@ -138,7 +138,7 @@ lua_State *slice_switch(lua_State *L)
 {
     lua_State *before = watch.running;
     watch.running = L;
-    if (vm_of(L)->killing != NULL)
+    if (L != NULL && vm_of(L)->killing != NULL) /* NULL: no slice, as when finalisers run at the end */
         lua_sethook(L, on_count, LUA_MASKCOUNT, 1);
     return before;
 }
