@@ -16,26 +16,26 @@ componentVersionRepository | AddComponentVersion       | POST | /component-versi
 componentVersionRepository | AddLocalResource          | POST | /local-resource/upload          | creds | repository: name repository resource resourceLocation version | Resource
 componentVersionRepository | AddLocalSource            | POST | /local-source/upload            | creds | repository: name repository source sourceLocation version     | Source
 componentVersionRepository | CheckHealth               | POST | /component-version/check-health | creds | repository: repository                             | nothing
-componentVersionRepository | GetIdentity               | POST | /identity                       |       | type: type                                         | IdentityAnswer
+componentVersionRepository | GetIdentity               | POST | /identity                       | -     | type: type                                         | IdentityAnswer
 componentLister            | ListComponents            | POST | /components/list                | creds | repository: last? repository                       | Components
-componentLister            | GetIdentity               | POST | /identity                       |       | type: type                                         | IdentityAnswer
-credentialRepository       | ConsumerIdentityForConfig | POST | /consumer-identity              |       | config: config                                     | Identity
+componentLister            | GetIdentity               | POST | /identity                       | -     | type: type                                         | IdentityAnswer
+credentialRepository       | ConsumerIdentityForConfig | POST | /consumer-identity              | -     | config: config                                     | Identity
 credentialRepository       | Resolve                   | POST | /resolve                        | creds | config: config identity                            | Spec
-credentialPlugin           | GetConsumerIdentity       | POST | /consumer-identity              |       | credential: credential                             | Identity
+credentialPlugin           | GetConsumerIdentity       | POST | /consumer-identity              | -     | credential: credential                             | Identity
 credentialPlugin           | Resolve                   | POST | /resolve                        | creds | identity                                           | Spec
 digestProcessorRepository  | ProcessResourceDigest     | POST | /resource/digest/process        | creds | resource                                           | DigestAnswer
-digestProcessorRepository  | GetIdentity               | POST | /identity                       |       | type: type                                         | IdentityAnswer
+digestProcessorRepository  | GetIdentity               | POST | /identity                       | -     | type: type                                         | IdentityAnswer
 inputRepository            | ProcessResource           | POST | /resource/process               | creds | resource                                           | LocalResource
 inputRepository            | ProcessSource             | POST | /source/process                 | creds | source                                             | LocalSource
-inputRepository            | GetIdentity               | POST | /identity                       |       | type: type                                         | IdentityAnswer
+inputRepository            | GetIdentity               | POST | /identity                       | -     | type: type                                         | IdentityAnswer
 resourceRepository         | GetGlobalResource         | POST | /resource/get                   | creds | resource                                           | LocationAnswer
 resourceRepository         | AddGlobalResource         | POST | /resource/add                   | creds | resource resourceLocation                          | ResourceAnswer
-resourceRepository         | GetIdentity               | POST | /identity                       |       | type: type                                         | IdentityAnswer
+resourceRepository         | GetIdentity               | POST | /identity                       | -     | type: type                                         | IdentityAnswer
 blobTransformer            | TransformBlob             | POST | /blob/transform                 | creds | specification: location specification              | LocationAnswer
-blobTransformer            | GetIdentity               | POST | /identity                       |       | type: type                                         | IdentityAnswer
-signingHandler             | GetSignerIdentity         | POST | /sign/identity                  |       | config: config digest name?                        | IdentityAnswer
+blobTransformer            | GetIdentity               | POST | /identity                       | -     | type: type                                         | IdentityAnswer
+signingHandler             | GetSignerIdentity         | POST | /sign/identity                  | -     | config: config digest name?                        | IdentityAnswer
 signingHandler             | Sign                      | POST | /sign                           | creds | config: config digest                              | SignatureAnswer
-signingHandler             | GetVerifierIdentity       | POST | /verify/identity                |       | config: config signature                           | IdentityAnswer
+signingHandler             | GetVerifierIdentity       | POST | /verify/identity                | -     | config: config signature                           | IdentityAnswer
 signingHandler             | Verify                    | POST | /verify                         | creds | config: config signature                           | done
 ]]
 
@@ -72,7 +72,7 @@ function TestContract.test_every_endpoint_is_the_protocols()
   local ours = {}
   for capability, method in each_method() do
     ours[#ours + 1] = table.concat({
-      capability.name, method.name, method.http, method.path, method.credentials and "creds" or "",
+      capability.name, method.name, method.http, method.path, method.credentials and "creds" or "-",
       (method.spec and method.spec .. ": " or "") .. fields(method.request or method.query), method.answer,
     }, " | ")
   end

@@ -18,13 +18,13 @@ function TestFail.test_a_status_and_a_text()
     { { 404, "no such thing" }, 404, "no such thing" },
     { { "no such thing" }, 500, "no such thing" },
     { { "no %s", "thing" }, 500, "no thing" },
-    { { "%s %s", nil, 1 }, 500, "nil 1" },
+    { { 500, "%s %s", nil, 1, n = 4 }, 500, "nil 1" },
     { { 400, "100%" }, 400, "100%" }, -- without arguments it is no format
     { { "100%" }, 500, "100%" },
     { { 599, "" }, 599, "" },
     { { 503, "%s", "a", "too many" }, 503, "a" },
   } do
-    local failure = raised(table.unpack(case[1], 1, 4))
+    local failure = raised(table.unpack(case[1], 1, case[1].n or #case[1]))
     unit.assertTrue(fail.is_failure(failure), case[3])
     unit.assertEquals({ failure.status, failure.text, tostring(failure) }, { case[2], case[3], case[3] })
   end

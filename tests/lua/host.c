@@ -55,6 +55,7 @@ int main(int argc, char **argv)
         return 2;
     }
     vm->dir = &dir;
+    vm->outside = true;
     int status = run(vm);
     tempdir_remove(&dir);
     return vm_destroy(vm) ? status : 2;
