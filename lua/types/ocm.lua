@@ -1,164 +1,62 @@
 ---@meta ocm
---- What `require "ocm"` gives a plugin's script.
+-- The script API of ocmlua for LuaLS, and its one reference. The capabilities, requests and answers: contracts.lua beside this file.
 --
--- Beside it there is Lua 5.4's own library, `cjson`, `cjson.safe` and `lfs`, modules beside the script, and `arg` as in the standalone lua
--- (`arg[0]` is the script). `print`, `io.write` and `io.stdout` write INFO lines to the log, `io.stderr` WARN lines, and what `os.execute`
--- starts writes there, too: stdout belongs to the plugin manager.
---
--- A function marked "waits" lets other requests go on meanwhile. Called where there is no request (the script's top level, `start`,
--- `cleanup`, inside `table.sort` or `string.gsub`) it blocks instead.
+-- A script runs once from top to bottom and returns `ocm.plugin {…}`. It is plain Lua 5.4 with its standard libraries. What differs:
+-- * `print`, `io.write` and `io.stdout` write INFO lines to the log, `io.stderr` WARN lines; stdout itself belongs to the handshake.
+--   A child process's output (`os.execute`) is logged as INFO. `os.execute` returns what the standard one does; it blocks all requests.
+-- * `arg` is as in the standalone lua: `arg[0]` the script as it was started, `arg[1]…` what followed.
+-- * `require` looks beside the script first (`?.lua`, `?/init.lua`, `?.so`). `cjson`, `cjson.safe` and `lfs` are built in.
+-- * A handler is a coroutine of its own. While `ocm.sleep`, `ocm.copy` and `ocm.parallel` wait, other requests are served, also from
+--   inside the script's own coroutines. Where there is no task (top level, `start`, `cleanup`) or nothing can yield (a comparator
+--   of table.sort), they block.
+-- * Misuse raises; `ocm.base64.decode` and `ocm.hex.decode` return nil and a message for what is malformed.
 
 ---@class ocm
 local ocm = {}
 
---- A spec: any object with a `type`, as it stands in the user's constructor or configuration.
----@class ocm.Spec
----@field type string `Name` or `Name/version`
+---- the declaration ----
 
----@alias ocm.Identity table<string, string>
+--- What `start` gets: the object of the command line's `--config`, with whatever members the manager sent (section 1 of the protocol).
+---@class ocm.Config
+---@field id string the plugin's
+---@field type "unix"|"tcp"
+---@field idleTimeout? integer nanoseconds
+---@field configTypes? ocm.Spec[] configuration objects of the types that the declaration asked for
+---@field location? string
+---@field [string] any
 
---- Where bytes are. In an answer a path or a tempfile stands for its Location, also as `value`, and `type` may be left out.
----@class ocm.Location
----@field type? "localFile"|"unixNamedPipe"|"remoteURL" default `localFile`
----@field value string|ocm.Tempfile an absolute path, or a URL
----@field mediaType? string
+---@class ocm.CleanupContext
+local context = {}
 
----@class ocm.Digest
----@field hashAlgorithm string such as `SHA-256`
----@field normalisationAlgorithm string such as `genericBlobDigest/v1`
----@field value string lower-case hexadecimal
+--- Seconds that are left until cleanup is cut off; never negative.
+---@return number seconds
+function context:remaining() end
 
----@class ocm.Label
----@field name string
----@field value any
----@field version? string
----@field signing? boolean
+--- Sizes are bytes, or a text such as "64 MiB" (B, kB, MB, GB, TB, KiB, MiB, GiB, TiB).
+---@class ocm.Limits
+---@field memory? integer|string of all Lua values; at least 1 MiB, by default 512 MiB. Running out is an error of the one handler
+---@field body? integer|string of a request; by default 64 MiB
+---@field header? integer|string of a request's headers, credentials included; at least 8 KiB, by default 128 KiB
+---@field handler? number seconds that a handler may take, then it is a 500; by default no limit
 
---- An element of a component descriptor v2; in a constructor it has `input` or `access`.
----@class ocm.Resource
----@field name string
----@field version? string
----@field type string
----@field relation? "local"|"external"
----@field labels? ocm.Label[]
----@field extraIdentity? ocm.Identity
----@field srcRefs? table[]
----@field access? ocm.Spec
----@field input? ocm.Spec
----@field digest? ocm.Digest
-
----@class ocm.Source
----@field name string
----@field version? string
----@field type string
----@field labels? ocm.Label[]
----@field extraIdentity? ocm.Identity
----@field access? ocm.Spec
----@field input? ocm.Spec
-
---- A component descriptor v2.
----@class ocm.Descriptor
----@field meta { schemaVersion: string }
----@field component table name, version, provider, labels, repositoryContexts, resources, sources, componentReferences
----@field signatures? table[]
----@field nestedDigests? table[]
-
----@class ocm.SignatureInfo
----@field algorithm string
----@field value string
----@field mediaType string
----@field issuer? string
-
---- The decoded `Authorization` header; a handler gets nil where there is none. Its values are kept out of log lines and error texts.
----@class ocm.Credentials
----@field type string such as `DirectCredentials/v1`
----@field properties? table<string, string>
-
---- A handler may also answer `nil, message`: a 500 with that message. Members of a request that may be absent are nil, also where they came as null.
----@class ocm.Type
----@field aliases? string[] further names of the type
----@field schema? table|string a JSON Schema (a table, `ocm.schema {…}`, or JSON text); without one any object will do
-
----@alias ocm.Types string[]|table<string, ocm.Type>
-
----@class ocm.Capability
----@field types ocm.Types
----@field GetIdentity? fun(request: { type: ocm.Spec }): { identity: ocm.Identity }? the consumer identity for which credentials are looked up; left out, it is `{ type = <the spec's> }`
-
---- What a GET has: its query, and the repository specs that were seen in `/identity`, check-health and uploads (the GET itself carries none).
----@class ocm.RepositoryRequest
----@field name string the component's
----@field version string
----@field identity? ocm.Identity of the resource or source
----@field repository? ocm.Spec when exactly one was seen
----@field repositories ocm.Spec[] latest first
-
---- Protocol section 4, componentVersionRepository.
----@class ocm.ComponentVersionRepository: ocm.Capability
----@field GetComponentVersion? fun(request: ocm.RepositoryRequest, credentials?: ocm.Credentials): ocm.Descriptor
----@field ListComponentVersions? fun(request: ocm.RepositoryRequest, credentials?: ocm.Credentials): string[]
----@field GetLocalResource? fun(request: ocm.RepositoryRequest, credentials?: ocm.Credentials): { location: ocm.Location|ocm.Tempfile|string, resource: ocm.Resource }
----@field GetLocalSource? fun(request: ocm.RepositoryRequest, credentials?: ocm.Credentials): { location: ocm.Location|ocm.Tempfile|string, source: ocm.Source }
----@field AddComponentVersion? fun(request: { repository: ocm.Spec, descriptor: ocm.Descriptor }, credentials?: ocm.Credentials)
----@field AddLocalResource? fun(request: { repository: ocm.Spec, name: string, version: string, resourceLocation: ocm.Location, resource: ocm.Resource }, credentials?: ocm.Credentials): ocm.Resource
----@field AddLocalSource? fun(request: { repository: ocm.Spec, name: string, version: string, sourceLocation: ocm.Location, source: ocm.Source }, credentials?: ocm.Credentials): ocm.Source
----@field CheckHealth? fun(request: { repository: ocm.Spec }, credentials?: ocm.Credentials) healthy when left out
-
----@class ocm.ComponentLister: ocm.Capability
----@field ListComponents? fun(request: { repository: ocm.Spec, last?: string }, credentials?: ocm.Credentials): { list: string[], header?: { last: string } } `header` only when more follow
-
----@class ocm.CredentialRepository
----@field types ocm.Types
----@field identityTypes? ocm.Types the consumer identity types it has credentials for: without them the manager never asks it
----@field credentialTypes? ocm.Types
----@field ConsumerIdentityForConfig? fun(request: { config: ocm.Spec }): ocm.Identity
----@field Resolve? fun(request: { config: ocm.Spec, identity: ocm.Identity }, credentials?: ocm.Credentials): ocm.Credentials
-
----@class ocm.CredentialPlugin
----@field types ocm.Types
----@field GetConsumerIdentity? fun(request: { credential: ocm.Spec }): ocm.Identity
----@field Resolve? fun(request: { identity: ocm.Identity }, credentials?: ocm.Credentials): ocm.Credentials
-
----@class ocm.DigestProcessorRepository: ocm.Capability
----@field ProcessResourceDigest? fun(request: { resource: ocm.Resource }, credentials?: ocm.Credentials): { resource: ocm.Resource } with its `digest`
-
----@class ocm.InputRepository: ocm.Capability
----@field ProcessResource? fun(request: { resource: ocm.Resource }, credentials?: ocm.Credentials): { resource: ocm.Resource, location: ocm.Location|ocm.Tempfile|string }
----@field ProcessSource? fun(request: { source: ocm.Source }, credentials?: ocm.Credentials): { source: ocm.Source, location: ocm.Location|ocm.Tempfile|string }
-
----@class ocm.ResourceRepository: ocm.Capability
----@field GetGlobalResource? fun(request: { resource: ocm.Resource }, credentials?: ocm.Credentials): { location: ocm.Location|ocm.Tempfile|string }
----@field AddGlobalResource? fun(request: { resourceLocation: ocm.Location, resource: ocm.Resource }, credentials?: ocm.Credentials): { resource: ocm.Resource }
-
----@class ocm.BlobTransformer: ocm.Capability
----@field TransformBlob? fun(request: { location: ocm.Location, specification: ocm.Spec }, credentials?: ocm.Credentials): { location: ocm.Location|ocm.Tempfile|string }
-
----@class ocm.SigningHandler
----@field types ocm.Types
----@field GetSignerIdentity? fun(request: { digest: ocm.Digest, config: ocm.Spec, name?: string }): { identity: ocm.Identity }
----@field Sign? fun(request: { digest: ocm.Digest, config: ocm.Spec }, credentials?: ocm.Credentials): { signature: ocm.SignatureInfo }
----@field GetVerifierIdentity? fun(request: { signature: table, config: ocm.Spec }): { identity: ocm.Identity }
----@field Verify? fun(request: { signature: table, config: ocm.Spec }, credentials?: ocm.Credentials): boolean? raises, or returns false, when the signature does not verify
-
----@class ocm.Request
+--- What a custom handler gets.
+---@class ocm.CustomRequest
 ---@field method string
 ---@field path string decoded
----@field params table<string, string> what stood for `{name}` in the path, decoded
----@field query table<string, string>
----@field headers table<string, string> names in lower case
----@field body string bytes
+---@field params table<string, string> of the path's `{name}` segments, decoded; never empty
+---@field query table<string, string> decoded; of a repeated name the first
+---@field headers table<string, string> names in lower case; repeated ones joined by ", "
+---@field body string its bytes, not decoded
 
----@class ocm.Answer
----@field status? integer default 200
----@field headers? table<string, string>
----@field body? string bytes
+--- What a custom handler returns; nothing stands for an empty 200.
+---@class ocm.CustomAnswer
+---@field status? integer 200 to 599, by default 200
+---@field headers? table<string, string|number>
+---@field body? string by default empty
 
----@class ocm.Limits
----@field memory? integer|string bytes that Lua may hold, or a size such as "512 MiB" (the default); passing it fails the request
----@field body? integer|string of a request's body, default "64 MiB"; a longer one is answered with 413
----@field header? integer|string of a request's head, default "128 KiB"; a longer one is answered with 431
----@field handler? number seconds that a handler may take, waiting included; none by default
+---@alias ocm.CustomHandler fun(request: ocm.CustomRequest): ocm.CustomAnswer?, string?
 
+--- At least one capability; several are fine. Names are those of the protocol.
 ---@class ocm.Declaration
 ---@field componentVersionRepository? ocm.ComponentVersionRepository
 ---@field componentLister? ocm.ComponentLister
@@ -169,132 +67,213 @@ local ocm = {}
 ---@field resourceRepository? ocm.ResourceRepository
 ---@field blobTransformer? ocm.BlobTransformer
 ---@field signingHandler? ocm.SigningHandler
----@field configTypes? string[] configuration types that the plugin asks for
----@field handlers? table<string, fun(request: ocm.Request): ocm.Answer?> by "METHOD /path/{name}"
----@field start? fun(config: table) once, before the plugin is announced; when it fails, every request is answered with 500 and the reason
----@field cleanup? fun(context: { remaining: fun(self: table): number }) at shutdown; `context:remaining()` seconds are left
----@field logger? fun(level: "DEBUG"|"INFO"|"WARN"|"ERROR", msg: string, attributes: table) gets what the script logs
+---@field configTypes? string[] configuration that the plugin wants (`supportedConfigTypes`)
+---@field handlers? table<string, ocm.CustomHandler> endpoints of its own: `["POST /custom/{name}"]`; a parameter is a whole segment, and literal segments go first. Paths of the protocol are refused
+---@field start? fun(config: ocm.Config) once, before requests are served; it blocks. When it raises, every request is a 500 with its text
+---@field cleanup? fun(context: ocm.CleanupContext) at shutdown, after the last request; it blocks, and is cut off after context:remaining()
+---@field logger? fun(level: "DEBUG"|"INFO"|"WARN"|"ERROR", msg: string, attributes: table<string, any>) gets what `ocm.log` and `print` would write. What it logs itself, or an error in it, goes to the default
 ---@field limits? ocm.Limits
 
---- The plugin. A script ends with `return ocm.plugin { … }`; what is wrong with the declaration is reported with file and line.
---- ```lua
---- return ocm.plugin { inputRepository = { types = { "Hello/v1" }, ProcessResource = function(request) … end } }
---- ```
+--- Declares the plugin (section 4 of the protocol). Return what it returns. It does not raise for a wrong declaration: every problem in
+--- it is reported with file and line when the script has been loaded.
+---
+---     return ocm.plugin {
+---       inputRepository = {
+---         types = { ["Hello/v1"] = { aliases = { "Hello" }, schema = ocm.schema { name = "string?" } } },
+---         ProcessResource = function(request, credentials)
+---           return { resource = request.resource, location = ocm.tempfile():write "hello" }
+---         end,
+---       },
+---     }
 ---@param declaration ocm.Declaration
----@return table
+---@return userdata|table declaration opaque
 function ocm.plugin(declaration) end
 
---- A JSON Schema (draft 2020-12) from a shorthand: string, integer, number, boolean, object, any, with `[]` for a list of it and `?` when it may be
---- left out; a list of strings is a choice, a table an object of its own (`["name?"]` makes those optional). `type` is added, other fields are refused.
---- ```lua
---- ocm.schema { path = "string", depth = "integer?", ["mode?"] = { "fast", "safe" } }
---- ```
----@param fields table
----@return table
+--- A JSON Schema (draft 2020-12) for a spec, from a shorthand; a table, to be changed as needed. Raises for a shorthand that it does not know.
+--- * `"string"`, `integer`, `number`, `boolean`, `object`, `any`; behind it `[]` for an array of it, then `?` when it may be left out;
+--- * `{ "fast", "safe" }`: one of these strings; `{ url = "string" }`: an object with these fields;
+--- * `["mode?"] = {…}`: a `?` behind the field's name, for those two, which have nowhere else to put it.
+---
+--- A spec's `type` is added. Fields that are not named are refused, in nested objects too.
+---
+---     ocm.schema { path = "string", depth = "integer?", tags = "string[]?", ["mode?"] = { "fast", "safe" } }
+---@param fields table<string, string|table>
+---@return table schema
 function ocm.schema(fields) end
 
---- Ends the request: the answer has this status (400 to 599, default 500) and exactly this text, which the CLI shows to the user.
---- ```lua
---- ocm.fail(404, "no version %s of %s", request.version, request.name)
---- ```
----@param status integer
----@param format string as for string.format; taken as it is when nothing follows
+--- Ends the request: answers with this status and exactly this text, which the manager shows to the user. Never returns. It raises a value
+--- that `pcall` catches and `tostring` gives the text of. The log gets a DEBUG line, no traceback.
+---
+---     ocm.fail(404, "no version %s of %s", request.version, request.name)
+---     ocm.fail "the registry is gone"   -- 500
+---@overload fun(format: string, ...: any)
+---@param status integer 400 to 599
+---@param format string for string.format when values follow; otherwise the text itself, "%" included
 ---@param ... any
----@overload fun(format: string, ...)
 function ocm.fail(status, format, ...) end
 
---- An empty file, mode 0600, in the plugin's run directory. It stands for its Location in an answer. It is removed when the script has let go of it without
---- ever taking its path or answering with it, and at the latest when the plugin ends. Only after `start` has begun. Raises when it cannot be made.
+---- log ----
+
+--- Lines on stderr: JSON with `time`, `level`, `msg` and the attributes, as the manager reads them (section 1 of the protocol). All levels
+--- are written; the manager filters. A message that is not a string is logged as its `tostring`, and so is an attribute that is not
+--- JSON. Attributes that are no table, or have no names, raise. No credentials in here.
+---
+---     ocm.log.info("copied", { bytes = result.bytes })
+---@class ocm.log
+ocm.log = {}
+
+---@param msg any
+---@param attributes? table<string, any> at most 48
+function ocm.log.debug(msg, attributes) end
+
+---@param msg any
+---@param attributes? table<string, any> at most 48
+function ocm.log.info(msg, attributes) end
+
+---@param msg any
+---@param attributes? table<string, any> at most 48
+function ocm.log.warn(msg, attributes) end
+
+---@param msg any
+---@param attributes? table<string, any> at most 48
+function ocm.log.error(msg, attributes) end
+
+---- JSON ----
+
+--- JSON (RFC 8259), such that what was decoded is encoded as the same values: `[]` and `{}`, null, 64-bit integers, `1.0`.
+---@class ocm.json
+---@field null lightuserdata JSON's null, also `cjson.null`; it is true in conditions: compare with `==`
+ocm.json = {}
+
+--- Members are sorted by name. A non-empty table with keys 1..n is an array, an empty one an object, unless `array` or `decode` made it an
+--- array. Raises for what is not JSON (functions, NaN, cycles, strings that are not UTF-8, arrays with holes or names), saying where.
+---
+---     ocm.json.encode({ name = "x", tags = ocm.json.array() }, { pretty = true })
+---@param value any not nil
+---@param options? { pretty?: boolean } pretty: a line for each element, indented by two spaces
+---@return string text
+function ocm.json.encode(value, options) end
+
+--- Raises for text that is not JSON, with line and column. A number that neither an integer nor a float holds exactly becomes an opaque
+--- number object, which is encoded as it was written.
+---@param text string
+---@return any value null is `ocm.json.null`
+function ocm.json.decode(text) end
+
+--- Marks a table as an array, so that it is `[]` when it is empty. Raises for a table that has another metatable.
+---@param list? table changed; a new one when it is left out
+---@return table list
+function ocm.json.array(list) end
+
+--- A JSON number from its text, however many digits: `ocm.json.number "123456789012345678901234567890"`. Raises for other text.
+---@param text string
+---@return number|userdata number an integer or float, or an opaque number object where these would lose digits
+function ocm.json.number(text) end
+
+---- files ----
+
+--- A temporary file. Nothing is kept open between calls. It stands for its Location in an answer, also as the `value` of one. It is
+--- removed when it is collected, if nobody has asked for its path or been answered with it; else when the process ends.
+---@class ocm.Tempfile
+local tempfile = {}
+
+--- Its absolute path; from now on the file stays until the process ends.
+---@return string path
+function tempfile:path() end
+
+--- Appends, blocking. Raises when it cannot be written.
+---@param ... string|number
+---@return ocm.Tempfile self
+function tempfile:write(...) end
+
+--- Does nothing, as there is nothing open; for `<close>`. The file stays, and can still be written.
+---@return true
+function tempfile:close() end
+
+--- An empty file in the process's run directory. Raises at the script's top level, where there is no such directory yet.
+---
+---     return { location = ocm.tempfile():write("hello"), resource = request.resource }
 ---@return ocm.Tempfile
 function ocm.tempfile() end
 
----@class ocm.Tempfile
-local Tempfile = {}
+---@class ocm.CopyResult
+---@field bytes integer read
+---@field written integer
+---@field digests string[] one: "sha256:" and lower-case hexadecimal (FIPS 180-4)
 
---- Its absolute path. From now on the file stays until the plugin ends.
----@return string
-function Tempfile:path() end
-
---- Appends; raises when that fails.
---- ```lua
---- return { location = ocm.tempfile():write("hello") }
---- ```
----@param ... string|number
----@return ocm.Tempfile itself
-function Tempfile:write(...) end
-
----@return true
-function Tempfile:close() end
-
---- Copies bytes and takes their SHA-256. Waits. A target that is a path appears whole or not at all. Raises when it fails, with the file and the reason.
---- ```lua
---- local copied = ocm.copy(request.location, ocm.tempfile()) -- copied.bytes, copied.digests[1] == "sha256:…"
---- ```
----@param source string|ocm.Location|ocm.Tempfile a path, or a Location of a file or a named pipe
----@param sink string|ocm.Location|ocm.Tempfile
----@return { bytes: integer, written: integer, digests: string[] }
+--- Copies on another thread and takes the SHA-256 on the way. A source or sink is a path, a Location or a tempfile; named pipes are fine,
+--- and are waited for. A tempfile's or pipe's content is written in place; any other file appears whole or not at all. Raises on failure
+--- ("copy: opening /nope: No such file or directory"), and for a Location of type remoteURL. Blocks where there is no task.
+---
+---     local result = ocm.copy(request.resourceLocation, root .. "/blob")
+---     resource.digest.value = result.digests[1]:match ":(.*)"
+---@param source ocm.AnyLocation
+---@param sink ocm.AnyLocation
+---@return ocm.CopyResult
 function ocm.copy(source, sink) end
 
---- Waits for so many seconds (0 or more).
----@param seconds number
+---- time ----
+
+--- Waits. Blocks where there is no task.
+---@param seconds number 0 to 1e9; fractions count; others raise
 function ocm.sleep(seconds) end
 
---- Runs the functions side by side and returns the first result of each. When one fails, the others are ended (their `<close>` variables run) and its error is
---- raised. Where nothing can wait they run one after the other.
---- ```lua
---- local a, b = ocm.parallel(function() return fetch "a" end, function() return fetch "b" end)
---- ```
+--- Calls all functions at once and waits for them. Returns the first result of each, in order (nil where there is none). The first error
+--- cancels the others (their `<close>` variables run) and is raised. Blocks where there is no task; where nothing can yield, the
+--- functions run one after the other.
+---
+---     local a, b = ocm.parallel(function() return ocm.copy(x, y) end, function() return ocm.copy(v, w) end)
 ---@param ... fun(): any
 ---@return any ...
 function ocm.parallel(...) end
 
---- While it is open the plugin is not idle, and does not end for that reason.
---- ```lua
---- local work <close> = ocm.work()
---- ```
----@return { close: fun(self: table) }
+--- Work that is not a request; see `ocm.work`.
+---@class ocm.Work
+local work = {}
+
+--- Ends it; again does nothing.
+function work:close() end
+
+--- As long as it is open, the plugin is not idle (the idle timeout of section 3 of the protocol). It ends by `<close>`, `close()` or
+--- when it is collected. Does not wait.
+---
+---     local work <close> = ocm.work()
+---@return ocm.Work
 function ocm.work() end
 
----@class ocm.log
---- One line, at this level, with attributes: `ocm.log.info("fetched", { url = url, bytes = n })`. A value that is not JSON is logged as tostring gives it.
----@field debug fun(msg: any, attributes?: table<string, any>)
----@field info fun(msg: any, attributes?: table<string, any>)
----@field warn fun(msg: any, attributes?: table<string, any>)
----@field error fun(msg: any, attributes?: table<string, any>)
-ocm.log = {}
+---- text ----
 
---- JSON (RFC 8259) that survives a round trip exactly: `[]`, `{}`, null, 64-bit integers, and every digit of other numbers.
----@class ocm.json
----@field null lightuserdata JSON's null, which is `cjson.null`; true in Lua
-ocm.json = {}
-
---- Members are written sorted. Raises for what is not JSON, with where: "a.b[2]: NaN is not JSON".
----@param value any
----@param options? { pretty: boolean } indented by two spaces
----@return string
-function ocm.json.encode(value, options) end
-
---- Raises for text that is not JSON, with line and column.
----@param text string
----@return any
-function ocm.json.decode(text) end
-
---- Marks a table (or a new one) as an array, so that it is written `[…]` also when it is empty.
----@param t? table
----@return table
-function ocm.json.array(t) end
-
---- The value of a JSON number's text: an integer, a float, or, where neither holds it exactly, an object that keeps the text (`tostring` gives it).
----@param text string
----@return integer|number|userdata
-function ocm.json.number(text) end
-
---- RFC 4648 section 4, padded. `decode` returns nil and a message for text that is not canonical base64.
----@type { encode: (fun(bytes: string): string), decode: (fun(text: string): string?, string?) }
+--- Base64 (RFC 4648 section 4): standard alphabet, padded.
+---@class ocm.base64
 ocm.base64 = {}
 
---- Lower case out, either case in. `decode` returns nil and a message for text that is not hexadecimal.
----@type { encode: (fun(bytes: string): string), decode: (fun(text: string): string?, string?) }
+---@param bytes string
+---@return string text
+function ocm.base64.encode(bytes) end
+
+--- Strict: no white space, no missing padding, no left-over bits.
+---
+---     ocm.base64.decode "aGk="   --> "hi"
+---     ocm.base64.decode "a"      --> nil, "not padded base64: it ends at byte 1"
+---@param text string
+---@return string? bytes nil when it is malformed
+---@return string? message
+function ocm.base64.decode(text) end
+
+--- Hexadecimal (RFC 4648 section 8, but lower case).
+---@class ocm.hex
 ocm.hex = {}
+
+---@param bytes string
+---@return string text lower case
+function ocm.hex.encode(bytes) end
+
+--- Takes either case.
+---
+---     ocm.hex.decode "zz"   --> nil, "not hexadecimal at byte 1"
+---@param text string
+---@return string? bytes nil when it is malformed
+---@return string? message
+function ocm.hex.decode(text) end
 
 return ocm
