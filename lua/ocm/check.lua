@@ -57,6 +57,7 @@ end
 
 --- A path or a tempfile stands for its Location, also as the `value` of one.
 local function location(value)
+  if value == "" then return nil, "", location_expected, "an empty text" end
   if type(value) == "string" then return { type = "localFile", value = absolute(value) } end
   if file.is_tempfile(value) then return { type = "localFile", value = value:path() } end
   if not is_object(value) then return nil, "", location_expected, describe(value) end

@@ -262,7 +262,10 @@ void log_event(enum log_level level, const char *msg, ...)
         const char *text = va_arg(arguments, const char *);
         if (text == NULL)
             text = "";
-        if (!json_write_lenient(&values[count], text, cut(text, strlen(text), VALUE_MAX_BYTES)))
+        struct buffer hidden = {0}; /* redacted before it is cut, so that no half of a secret is left */
+        bool ok = secret_redact(&hidden, text, strlen(text)) && json_write_lenient(&values[count], hidden.data != NULL ? hidden.data : "", cut(hidden.data, hidden.length, VALUE_MAX_BYTES));
+        buffer_free(&hidden);
+        if (!ok)
             break;
         attributes[count] = (struct log_attribute){name, values[count].data, values[count].length};
     }

@@ -57,8 +57,8 @@ static int close_transit(lua_State *L)
     return 0;
 }
 
-/* The coroutine itself stands at index 1. */
-static struct transit *push_transit(lua_State *L)
+/* Protected: coroutine -> transit. */
+static int make_transit(lua_State *L)
 {
     struct transit *transit = lua_newuserdatauv(L, sizeof *transit, 1);
     *transit = (struct transit){0};
@@ -71,8 +71,27 @@ static struct transit *push_transit(lua_State *L)
     lua_setmetatable(L, -2);
     lua_pushvalue(L, 1);
     lua_setiuservalue(L, -2, 1);
+    return 1;
+}
+
+/* The coroutine itself stands at index 1; it waits already, so when there is no memory for this it has to be closed. */
+static struct transit *push_transit(lua_State *L, lua_State *inner)
+{
+    int status = LUA_ERRMEM;
+    if (lua_checkstack(L, 4)) {
+        lua_pushcfunction(L, make_transit);
+        lua_pushvalue(L, 1);
+        status = lua_pcall(L, 1, 1, 0);
+    } else {
+        lua_settop(L, 0);
+        lua_pushnil(L);
+    }
+    if (status != LUA_OK) {
+        (void)reset(inner);
+        lua_error(L);
+    }
     lua_toclose(L, -1);
-    return transit;
+    return lua_touserdata(L, -1);
 }
 
 /* What lua_resume left: results, or an error object, moved to L behind `true` or `false`. Returns their number; -1: the error. */
@@ -121,7 +140,7 @@ static int step(lua_State *L, lua_State *inner, int arguments, bool wrap, struct
             lua_pop(inner, results);
             if (transit == NULL) {
                 lua_settop(L, 1);
-                transit = push_transit(L);
+                transit = push_transit(L, inner);
             }
             enter(vm, transit, inner);
             return lua_yieldk(L, 0, wrap ? -2 : 2, go_on);

@@ -106,6 +106,8 @@ void task_release(struct task *task)
 {
     struct vm *vm = task->vm;
     all_remove(task);
+    if (task->sleeping) /* it failed between falling asleep and yielding */
+        sleeping_remove(task);
     task->state = TASK_IDLE;
     lua_settop(task->L, 0);
     if (task->status == LUA_OK && vm->idle_count < IDLE_LIMIT) {

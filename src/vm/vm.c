@@ -252,7 +252,8 @@ static int load(lua_State *L)
     if (lua_isnil(L, 1)) {
         size_t length;
         const char *text = luaL_tolstring(L, 2, &length);
-        (void)buffer_append(problems, text, length);
+        if (length == 0 || !buffer_append(problems, text, length))
+            return luaL_error(L, "not enough memory");
         return 0;
     }
     lua_pushvalue(L, 1);
