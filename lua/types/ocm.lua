@@ -123,19 +123,19 @@ function ocm.fail(status, format, ...) end
 ocm.log = {}
 
 ---@param msg any
----@param attributes? table<string, any> at most 48
+---@param attributes? table<string, any> at most 47; of more, some are dropped and `truncated` is set
 function ocm.log.debug(msg, attributes) end
 
 ---@param msg any
----@param attributes? table<string, any> at most 48
+---@param attributes? table<string, any> at most 47; of more, some are dropped and `truncated` is set
 function ocm.log.info(msg, attributes) end
 
 ---@param msg any
----@param attributes? table<string, any> at most 48
+---@param attributes? table<string, any> at most 47; of more, some are dropped and `truncated` is set
 function ocm.log.warn(msg, attributes) end
 
 ---@param msg any
----@param attributes? table<string, any> at most 48
+---@param attributes? table<string, any> at most 47; of more, some are dropped and `truncated` is set
 function ocm.log.error(msg, attributes) end
 
 ---- JSON ----
