@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 static const double CLEANUP_SECONDS = 4; /* the manager waits ten for a plugin to end; draining may take five */
-enum { LOG_MILLISECONDS = 200 };
+enum { LOG_MILLISECONDS = 1000 }; /* only a reader that does not read takes them; a busy machine may need some */
 
 static const char help[] =
     "ocmlua runs plugins for the Open Component Model that are written in Lua.\n"
