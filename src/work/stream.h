@@ -1,0 +1,93 @@
+#pragma once
+/* Streams: bytes on their way from a source, through stages, to a sink.
+ *
+ * A stream is read from: a source, or a stage, which reads another stream.  A sink reads a stream to its end.  Streams pull,
+ * so a part needs no thread of its own; where it pays, the pipe (pipe.h) puts a handoff between two of them, and what is
+ * above it runs ahead in another thread.
+ *
+ * Life of a part: it is created on the main thread, from values that are copied; nothing is opened, started or loaded yet.
+ * The first read (a stream) or run (a sink) opens, on a worker thread.  All later calls of one part come from one thread at
+ * a time, `free` comes last, from any thread, also when nothing was ever read.
+ *
+ * A part embeds struct stream or struct sink as its first member and has a type, a constant.  It holds a bounded number of
+ * bytes, however many pass.  Whoever may wait for long looks at flow_over at least every few hundred milliseconds and gives up. */
+#include "base/error.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    STREAM_CHUNK = 128 * 1024,  /* how much is read at a time where nothing speaks for another number */
+    STREAM_POLL = 100,          /* milliseconds between two looks at flow_over */
+};
+
+/* What the parts of one pipe share. */
+struct flow {
+    atomic_bool over;       /* it failed, or was cancelled: all of them give up */
+    uint64_t started;       /* CLOCK_MONOTONIC nanoseconds, for what is said of its progress */
+    uint64_t reported;
+};
+
+static inline bool flow_over(struct flow *flow) { return atomic_load_explicit(&flow->over, memory_order_relaxed); }
+static inline void flow_end(struct flow *flow) { atomic_store_explicit(&flow->over, true, memory_order_relaxed); }
+
+struct stream;
+
+struct stream_type {
+    const char *name; /* as errors call it: "gunzip" */
+    bool computes;    /* it keeps a processor busy: what reads from it better has another thread */
+    /* At least one byte and at most `size` to `data`; *got 0 is the end.  False: e filled (by stream_fail). Called through stream_read. */
+    bool (*read)(struct stream *s, char *data, size_t size, size_t *got, struct error *e);
+    void (*free)(struct stream *s); /* closes and frees; not what it reads from */
+};
+
+struct stream {
+    const struct stream_type *type;
+    struct stream *from; /* what a stage reads; NULL: a source. The pipe sets it. */
+    struct flow *flow;   /* the pipe sets it */
+    uint64_t passed;     /* bytes that it gave so far */
+    const char *subject; /* a source's: what it reads, for people ("/tmp/x.gz"); without secrets; its own */
+};
+
+/* Reads: see stream_type. Fails with ECANCELED when the flow is over. */
+bool stream_read(struct stream *s, char *data, size_t size, size_t *got, struct error *e);
+
+/* The same until `size` bytes are there or the end. */
+bool stream_read_full(struct stream *s, char *data, size_t size, size_t *got, struct error *e);
+
+/* What the source at the beginning reads: "/tmp/x.gz". */
+const char *stream_subject(const struct stream *s);
+
+/* Fills e with "gunzip of /tmp/x.gz: <text>", for a source with the text alone.  Returns false, always. */
+__attribute__((format(printf, 4, 5))) bool stream_fail(const struct stream *s, struct error *e, int code, const char *format, ...);
+
+void stream_free(struct stream *s); /* NULL: nothing */
+
+struct sink;
+
+struct sink_type {
+    const char *name;
+    bool computes; /* or waits for a disk or a network: better has another thread than a stream that computes */
+    /* Reads `from` to its end; counts s->written.  What it makes is not to be seen under its name yet. */
+    bool (*run)(struct sink *s, struct stream *from, struct error *e);
+    /* Everything else has succeeded: makes it appear.  NULL: there is nothing to do. */
+    bool (*commit)(struct sink *s, struct error *e);
+    void (*free)(struct sink *s); /* removes what was not committed, closes, frees */
+};
+
+struct sink {
+    const struct sink_type *type;
+    struct flow *flow;   /* the pipe sets it */
+    uint64_t written;    /* bytes that reached it */
+};
+
+void sink_free(struct sink *s); /* NULL: nothing */
+
+/* A number for people: "1,204". Returns out. */
+enum { COUNT_SIZE = 32 };
+const char *count_text(uint64_t count, char out[COUNT_SIZE]);
+
+/* A stage that lets what it reads from run ahead in a thread of its own, once more than a little has passed.  NULL: no memory. */
+struct stream *handoff_create(void);
