@@ -18,32 +18,6 @@
 static const double CLEANUP_SECONDS = 4; /* the manager waits ten for a plugin to end; draining may take five */
 enum { LOG_MILLISECONDS = 1000 }; /* only a reader that does not read takes them; a busy machine may need some */
 
-static const char help[] =
-    "ocmlua runs plugins for the Open Component Model that are written in Lua.\n"
-    "\n"
-    "Usage:\n"
-    "  ocmlua PLUGIN capabilities     print what the plugin can do, as the ocm CLI asks it\n"
-    "  ocmlua PLUGIN --config JSON    serve it: {\"id\":\"name\",\"type\":\"unix\"}\n"
-    "  ocmlua --version\n"
-    "\n"
-    "PLUGIN is a Lua script that ends with 'return ocm.plugin { ... }'. Two more ways to run one:\n"
-    "  - give it the first line '#!/usr/bin/env ocmlua', make it executable, and leave the dot out of its name:\n"
-    "    the ocm CLI takes every file without an extension in its plugin directory for a plugin;\n"
-    "  - copy or link ocmlua as NAME beside NAME.lua.\n"
-    "\n"
-    "Example:\n"
-    "  local ocm = require \"ocm\"\n"
-    "  return ocm.plugin {\n"
-    "    inputRepository = {\n"
-    "      types = { \"Hello/v1\" },\n"
-    "      ProcessResource = function(request)\n"
-    "        return { resource = request.resource, location = ocm.tempfile():write \"hello\" }\n"
-    "      end,\n"
-    "    },\n"
-    "  }\n"
-    "\n"
-    "Exit status: 0, or 1 when the arguments, the script or its declaration are wrong; what is wrong is said on stderr.\n";
-
 static int complain(const struct error *e)
 {
     (void)fprintf(stderr, "ocmlua: %s\n", e->message);
@@ -76,7 +50,7 @@ static struct vm *load(const struct options *options, int *status)
 {
     struct error e;
     struct buffer problems = {0};
-    struct vm *vm = vm_create(options->argument_count, options->arguments, &e);
+    struct vm *vm = vm_create(options->argument_count, options->arguments, VM_PLUGIN, &e);
     *status = 1;
     if (vm == NULL) {
         complain(&e);
@@ -167,6 +141,32 @@ out:
     return status;
 }
 
+/* Everything that is for people: lua/command. */
+static int run_command(const struct options *options)
+{
+    struct error e;
+    struct loop loop = {.stop = -1};
+    int status = 1;
+    struct vm *vm = vm_create(options->argument_count, options->arguments, VM_COMMAND, &e);
+    if (vm == NULL)
+        return complain(&e);
+    if (!loop_catch_signals(&loop, &e) || !tempdir_create(&run_directory, "command", &e)) {
+        complain(&e);
+    } else {
+        (void)atexit(remove_run_directory);
+        (void)tempdir_sweep(&run_directory);
+        if (!vm_command(vm, &run_directory, &status, &e) && !loop_stopped())
+            complain(&e);
+        tempdir_remove(&run_directory);
+    }
+    (void)fflush(stdout);
+    if (loop_stopped())
+        status = 130; /* as a shell has it */
+    if (!vm_destroy(vm))
+        _exit(status);
+    return status;
+}
+
 int main(int argc, char **argv)
 {
     struct options options;
@@ -178,8 +178,7 @@ int main(int argc, char **argv)
     case RUN_VERSION: return printf("ocmlua %s\n", OCMLUA_VERSION) < 0;
     case RUN_CAPABILITIES: return print_capabilities(&options);
     case RUN_PLUGIN: return run_plugin(&options);
-    case RUN_NOTHING:
-    case RUN_HELP: break;
+    case RUN_COMMAND: break;
     }
-    return fputs(help, stdout) == EOF;
+    return run_command(&options);
 }

@@ -1,4 +1,5 @@
-/* The command line: `ocmlua PLUGIN capabilities`, `ocmlua PLUGIN --config JSON`; the program's own name may stand for PLUGIN. */
+/* The command line: `ocmlua PLUGIN capabilities`, `ocmlua PLUGIN --config JSON`, where the program's own name may stand for PLUGIN; and
+ * `ocmlua COMMAND …`. */
 #include "options.h"
 
 #include <errno.h>
@@ -41,26 +42,34 @@ static bool script_from_name(struct options *options, const char *program, struc
     return true;
 }
 
+/* What a plugin is asked: the manager's two calls. */
+static bool is_call(const char *argument) { return strcmp(argument, "capabilities") == 0 || strncmp(argument, "--config", 8) == 0; }
+
+/* A word that is followed by neither of the manager's calls. A path is a plugin, whatever follows. */
+static bool is_command(int argc, char **argv) { return strpbrk(argv[1], "/.") == NULL && (argc == 2 || !is_call(argv[2])); }
+
 bool options_read(struct options *options, int argc, char **argv, struct error *e)
 {
-    *options = (struct options){.what = RUN_NOTHING};
+    static char help[] = "help", *no_arguments[] = {help, NULL};
+    *options = (struct options){.what = RUN_COMMAND, .arguments = no_arguments, .argument_count = 1};
     if (argc < 1)
         return error_set(e, EINVAL, "there is no argument at all, not even the program's name");
     bool own_name = strncmp(base_name(argv[0]), "ocmlua", 6) == 0;
     int at = 1;
     if (own_name) {
-        if (argc == 1)
+        if (argc == 1 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
             return true;
-        if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
-            options->what = RUN_HELP;
-            return true;
-        }
         if (strcmp(argv[1], "--version") == 0) {
             options->what = RUN_VERSION;
             return true;
         }
         if (argv[1][0] == '-')
             return error_set(e, EINVAL, "unknown option %s: see ocmlua --help", argv[1]);
+        if (is_command(argc, argv)) {
+            options->arguments = argv + 1;
+            options->argument_count = argc - 1;
+            return true;
+        }
         if ((size_t)snprintf(options->script, sizeof options->script, "%s", argv[1]) >= sizeof options->script)
             return error_set(e, ENAMETOOLONG, "the path is too long: %s", argv[1]);
         at = 2;

@@ -16,14 +16,14 @@ struct config {
 };
 
 struct options {
-    enum { RUN_NOTHING, RUN_HELP, RUN_VERSION, RUN_CAPABILITIES, RUN_PLUGIN } what;
+    enum { RUN_COMMAND, RUN_VERSION, RUN_CAPABILITIES, RUN_PLUGIN } what;
     char script[4096];  /* path of the plugin's script */
-    char **arguments;   /* of the script: arg[0] is the script as it was started */
+    char **arguments;   /* of the script: arg[0] is the script as it was started; of a command: its name and what follows */
     int argument_count;
     const char *config; /* --config's text */
 };
 
-/* Reads argv.  Run under another name than ocmlua*, it is the plugin `<that name>.lua` beside it. False: e says what is wrong. */
+/* Reads argv.  What is neither `capabilities` nor `--config` of a plugin is a command (lua/command), whose arguments are its own.  Run under another name than ocmlua*, it is the plugin `<that name>.lua` beside it. False: e says what is wrong. */
 bool options_read(struct options *options, int argc, char **argv, struct error *e);
 
 /* Reads --config's JSON; `text` stays referenced. False: e says what is wrong. Unknown members are ignored. */

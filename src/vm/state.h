@@ -148,6 +148,7 @@ int luaopen_ocm_log(lua_State *L);
 int luaopen_ocm_pipe(lua_State *L);
 int luaopen_ocm_request(lua_State *L);
 int luaopen_ocm_task(lua_State *L);
+int luaopen_ocm_terminal(lua_State *L);
 int luaopen_ocm_text(lua_State *L);
 
 /* Replaces what would go past the program's own: coroutine.resume and .wrap, print, io.stdout. After luaL_openlibs. */

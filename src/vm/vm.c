@@ -88,6 +88,7 @@ static const luaL_Reg native[] = {
     {"ocm.native.pipe", luaopen_ocm_pipe},
     {"ocm.native.request", luaopen_ocm_request},
     {"ocm.native.task", luaopen_ocm_task},
+    {"ocm.native.terminal", luaopen_ocm_terminal},
     {"ocm.native.text", luaopen_ocm_text},
     {"cjson", luaopen_cjson},
     {"cjson.safe", luaopen_cjson_safe},
@@ -124,6 +125,7 @@ static void seed_random(lua_State *L)
     lua_pop(L, 1);
 }
 
+/* Protected: whether output is the log's. */
 static int open_libraries(lua_State *L)
 {
     luaL_openlibs(L);
@@ -143,7 +145,8 @@ static int open_libraries(lua_State *L)
     lua_pushcfunction(L, search_embedded);
     lua_rawseti(L, -2, 2);
     lib_coroutine_open(L);
-    lib_output_open(L);
+    if (lua_toboolean(L, 1))
+        lib_output_open(L);
     return 0;
 }
 
@@ -199,7 +202,7 @@ static bool protected(struct vm *vm, int count, struct error *e)
     return false;
 }
 
-struct vm *vm_create(int argc, char **argv, struct error *e)
+struct vm *vm_create(int argc, char **argv, enum vm_use use, struct error *e)
 {
     struct vm *vm = calloc(1, sizeof *vm);
     if (vm == NULL) {
@@ -222,7 +225,8 @@ struct vm *vm_create(int argc, char **argv, struct error *e)
     lua_setwarnf(vm->L, warn, vm);
     lua_gc(vm->L, LUA_GCSTOP);
     lua_pushcfunction(vm->L, open_libraries);
-    bool ok = protected(vm, 0, e);
+    lua_pushboolean(vm->L, use == VM_PLUGIN);
+    bool ok = protected(vm, 1, e);
     if (ok) {
         lua_pushcfunction(vm->L, set_arguments);
         lua_pushinteger(vm->L, argc);
@@ -320,6 +324,33 @@ bool vm_start(struct vm *vm, const struct tempdir *dir, const char *config, size
         return error_set(e, reason.code, "%s", vm->start_failure);
     }
     return true;
+}
+
+/* Protected: where the status goes. */
+static int call_command(lua_State *L)
+{
+    int *status = lua_touserdata(L, 1);
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "command");
+    lua_call(L, 1, 1);
+    lua_getglobal(L, "arg");
+    lua_call(L, 1, 1);
+    *status = (int)lua_tointeger(L, -1);
+    return 0;
+}
+
+bool vm_command(struct vm *vm, const struct tempdir *dir, int *status, struct error *e)
+{
+    if (!slice_open(e))
+        return false;
+    vm->dir = dir;
+    vm->starting = true;
+    lua_gc(vm->L, LUA_GCRESTART);
+    lua_pushcfunction(vm->L, call_command);
+    lua_pushlightuserdata(vm->L, status);
+    bool ok = protected(vm, 1, e);
+    vm->starting = false;
+    return ok;
 }
 
 /* Protected: calls cleanup. */

@@ -45,8 +45,17 @@ struct vm_request {
     struct buffer fields;     /* further headers: name NUL value NUL … */
 };
 
+enum vm_use {
+    VM_PLUGIN,  /* print and io.stdout write to the log */
+    VM_COMMAND, /* they are as in the standalone lua */
+};
+
 /* Creates the state with everything that scripts can `require`. `argv` becomes `arg`, as in the standalone lua: arg[0] is the script. */
-struct vm *vm_create(int argc, char **argv, struct error *e);
+struct vm *vm_create(int argc, char **argv, enum vm_use use, struct error *e);
+
+/* Runs a command (lua/command) with `argv` as its arguments, arg[0] its name, blocking; temporary files are made in `dir`.  *status is then what the
+ * process shall exit with.  False: it failed, or was interrupted (vm_interrupt), with e saying how. */
+bool vm_command(struct vm *vm, const struct tempdir *dir, int *status, struct error *e);
 
 /* Runs the script and takes its declaration.  False: `problems` says everything that is wrong, a line each, beginning with file and line. */
 bool vm_load(struct vm *vm, const char *script, struct buffer *problems);

@@ -53,7 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct error e;
     char name[] = "fuzz", *argv[] = {name, NULL};
-    if (vm == NULL && (vm = vm_create(1, argv, &e)) == NULL)
+    if (vm == NULL && (vm = vm_create(1, argv, VM_PLUGIN, &e)) == NULL)
         abort();
     lua_State *L = vm->L;
     lua_settop(L, 0);

@@ -49,7 +49,7 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "usage: %s TEST.lua [luaunit's options]\n", argv[0]);
         return 2;
     }
-    struct vm *vm = vm_create(argc - 1, argv + 1, &e);
+    struct vm *vm = vm_create(argc - 1, argv + 1, VM_PLUGIN, &e);
     if (vm == NULL || !tempdir_create(&dir, "lua-test", &e)) {
         (void)fprintf(stderr, "%s\n", e.message);
         return 2;

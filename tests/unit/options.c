@@ -42,9 +42,10 @@ static void test_what_is_asked_for(void **state)
         const char *script, *config;
         int argument_count;
     } cases[] = {
-        {"ocmlua", RUN_NOTHING, "", NULL, 0},
-        {"ocmlua|--help", RUN_HELP, "", NULL, 0},
-        {"/usr/bin/ocmlua|-h", RUN_HELP, "", NULL, 0},
+        {"ocmlua|check|plugin|--json", RUN_COMMAND, "", NULL, 3},
+        {"ocmlua|check", RUN_COMMAND, "", NULL, 1},
+        {"ocmlua|check|capabilities", RUN_CAPABILITIES, "check", NULL, 2},
+        {"ocmlua|check|--config|{}", RUN_PLUGIN, "check", "{}", 3},
         {"./ocmlua-0.1.0|--version", RUN_VERSION, "", NULL, 0},
         {"ocmlua|p.lua|capabilities", RUN_CAPABILITIES, "p.lua", NULL, 2},
         {"ocmlua|./p|--config|{}", RUN_PLUGIN, "./p", "{}", 3},
@@ -64,11 +65,26 @@ static void test_what_is_asked_for(void **state)
         assert_string_equal(options.script, cases[i].script);
         assert_int_equal(options.argument_count, cases[i].argument_count);
         if (options.argument_count > 0)
-            assert_ptr_equal(options.arguments, c->argv + 1); /* arg[0] is the script */
+            assert_ptr_equal(options.arguments, c->argv + 1); /* arg[0] is the script, or the command */
         if (cases[i].config == NULL)
             assert_null(options.config);
         else
             assert_string_equal(options.config, cases[i].config);
+    }
+}
+
+static void test_help_is_a_command_however_it_is_asked_for(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {"ocmlua", "ocmlua|--help", "/usr/bin/ocmlua|-h"};
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        struct options options;
+        struct error e = {0};
+        struct command *c = command(lines[i]);
+        assert_true(options_read(&options, c->argc, c->argv, &e));
+        assert_int_equal(options.what, RUN_COMMAND);
+        assert_int_equal(options.argument_count, 1);
+        assert_string_equal(options.arguments[0], "help");
     }
 }
 
@@ -84,9 +100,9 @@ static void test_what_is_wrong_with_it(void **state)
         {"ocmlua|-v", "unknown option -v"},
         {"ocmlua|dir/p.lua", "--config is missing: expected 'p.lua capabilities' or 'p.lua --config JSON'"},
         {"ocmlua|p|--config", "--config needs a JSON object behind it"},
-        {"ocmlua|p|capability", "unknown argument \"capability\""},
-        {"ocmlua|p|--configuration|{}", "unknown argument \"--configuration\""},
-        {"ocmlua|p|capabilities|more", "unknown argument \"more\""},
+        {"ocmlua|./p|capability", "unknown argument \"capability\""},
+        {"ocmlua|p.lua|--configuration|{}", "unknown argument \"--configuration\""},
+        {"ocmlua|./p|capabilities|more", "unknown argument \"more\""},
         {"./no-such-plugin|capabilities", "there is no script ./no-such-plugin.lua"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -283,6 +299,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_asked_for),
+        cmocka_unit_test(test_help_is_a_command_however_it_is_asked_for),
         cmocka_unit_test(test_what_is_wrong_with_it),
         cmocka_unit_test(test_a_script_path_beyond_all_limits_is_said),
         SCRATCH_TEST(test_under_another_name_it_is_the_plugin_beside_it),
