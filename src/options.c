@@ -51,14 +51,17 @@ static bool is_command(int argc, char **argv) { return strpbrk(argv[1], "/.") ==
 bool options_read(struct options *options, int argc, char **argv, struct error *e)
 {
     static char help[] = "help", *no_arguments[] = {help, NULL};
-    *options = (struct options){.what = RUN_COMMAND, .arguments = no_arguments, .argument_count = 1};
+    *options = (struct options){.what = RUN_COMMAND};
     if (argc < 1)
         return error_set(e, EINVAL, "there is no argument at all, not even the program's name");
     bool own_name = strncmp(base_name(argv[0]), "ocmlua", 6) == 0;
     int at = 1;
     if (own_name) {
-        if (argc == 1 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+        if (argc == 1 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+            options->arguments = no_arguments;
+            options->argument_count = 1;
             return true;
+        }
         if (strcmp(argv[1], "--version") == 0) {
             options->what = RUN_VERSION;
             return true;
