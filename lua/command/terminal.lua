@@ -1,6 +1,6 @@
 --- Colours and tables for people: colours only at a terminal and never with NO_COLOR (https://no-color.org).
 
-local native = require "ocm.native.terminal"
+local native = require "ocm.native.command"
 
 local terminal = {}
 

@@ -1,4 +1,5 @@
-/* Build-time tool: embed [-s] OUT NAME=FILE… compiles Lua files to bytecode and writes them as the C array vm_modules.
+/* Build-time tool: embed [-s] OUT NAME=FILE… @NAME=FILE… compiles Lua files to bytecode and writes them as the C array vm_modules;
+ * files with an @ are written as they are, as vm_texts.
  *
  * Bytecode, because every `capabilities` would otherwise parse the same text again.  -s strips the debug information of
  * these modules (a script's own stays): half of the time to load them.  It is linked with the Lua that will run it. */
@@ -37,6 +38,30 @@ static char *read_file(const char *path, size_t *length)
     return text;
 }
 
+/* The bytes of a C array's elements. */
+static int write_module(lua_State *L, FILE *out, const char *name, const char *text, size_t length, int strip)
+{
+    char chunk[128];
+    (void)snprintf(chunk, sizeof chunk, "=[%s]", name);
+    if (luaL_loadbufferx(L, text, length, chunk, "t") != LUA_OK) {
+        fprintf(stderr, "embed: %s: %s\n", name, lua_tostring(L, -1));
+        return 1;
+    }
+    int failed = lua_dump(L, write_bytes, out, strip);
+    lua_pop(L, 1);
+    return failed;
+}
+
+/* The array of all files of one kind. */
+static void write_table(FILE *out, const char *type, const char *table, int argc, char **argv, int texts)
+{
+    fprintf(out, "const struct %s %s[] = {\n", type, table);
+    for (int i = 2; i < argc; i++)
+        if ((argv[i][0] == '@') == texts)
+            fprintf(out, "    {\"%s\", file_%d, sizeof file_%d},\n", argv[i] + texts, i, i);
+    fprintf(out, "    {0, 0, 0},\n};\n");
+}
+
 int main(int argc, char **argv)
 {
     lua_State *L = luaL_newstate();
@@ -45,7 +70,7 @@ int main(int argc, char **argv)
     argv += strip;
     FILE *out = argc > 1 ? fopen(argv[1], "wb") : NULL;
     if (L == NULL || out == NULL) {
-        fprintf(stderr, "usage: embed [-s] OUT NAME=FILE...\n");
+        fprintf(stderr, "usage: embed [-s] OUT NAME=FILE... @NAME=FILE...\n");
         return 1;
     }
     fprintf(out, "/* Made by embed.c. */\n#include \"vm/state.h\"\n\n");
@@ -58,23 +83,14 @@ int main(int argc, char **argv)
             return 1;
         }
         *equals = '\0';
-        char chunk[128];
-        (void)snprintf(chunk, sizeof chunk, "=[%s]", argv[i]);
-        if (luaL_loadbufferx(L, text, length, chunk, "t") != LUA_OK) {
-            fprintf(stderr, "embed: %s: %s\n", equals + 1, lua_tostring(L, -1));
-            return 1;
-        }
-        fprintf(out, "static const unsigned char module_%d[] = {\n", i);
-        if (lua_dump(L, write_bytes, out, strip) != 0)
+        fprintf(out, "static const unsigned char file_%d[] = {\n", i);
+        if (argv[i][0] == '@' ? write_bytes(L, text, length, out) : write_module(L, out, argv[i], text, length, strip))
             return 1;
         fprintf(out, "};\n\n");
-        lua_pop(L, 1);
         free(text);
     }
-    fprintf(out, "const struct vm_module vm_modules[] = {\n");
-    for (int i = 2; i < argc; i++)
-        fprintf(out, "    {\"%s\", module_%d, sizeof module_%d},\n", argv[i], i, i);
-    fprintf(out, "    {0, 0, 0},\n};\n");
+    write_table(out, "vm_module", "vm_modules", argc, argv, 0);
+    write_table(out, "vm_module", "vm_texts", argc, argv, 1);
     lua_close(L);
     return fclose(out) == 0 ? 0 : 1;
 }

@@ -133,22 +133,23 @@ void request_log_failure(struct task *task, const char *message);
 
 /* ---- vm.c ---- */
 
-/* An embedded Lua module: bytecode made at build time (embed.c). */
+/* An embedded file (embed.c). */
 struct vm_module {
     const char *name;
     const unsigned char *code;
     size_t length;
 };
-extern const struct vm_module vm_modules[]; /* name NULL behind the last */
+extern const struct vm_module vm_modules[]; /* Lua modules: bytecode made at build time; name NULL behind the last */
+extern const struct vm_module vm_texts[];   /* files as they are, for commands; the same */
 
 /* ---- the modules that scripts see, a file each ---- */
 
+int luaopen_ocm_command(lua_State *L);
 int luaopen_ocm_file(lua_State *L);
 int luaopen_ocm_log(lua_State *L);
 int luaopen_ocm_pipe(lua_State *L);
 int luaopen_ocm_request(lua_State *L);
 int luaopen_ocm_task(lua_State *L);
-int luaopen_ocm_terminal(lua_State *L);
 int luaopen_ocm_text(lua_State *L);
 
 /* Replaces what would go past the program's own: coroutine.resume and .wrap, print, io.stdout. After luaL_openlibs. */

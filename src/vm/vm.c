@@ -83,12 +83,12 @@ static void warn(void *context, const char *text, int to_be_continued)
 
 static const luaL_Reg native[] = {
     {"ocm.json", luaopen_ocm_json},
+    {"ocm.native.command", luaopen_ocm_command},
     {"ocm.native.file", luaopen_ocm_file},
     {"ocm.native.log", luaopen_ocm_log},
     {"ocm.native.pipe", luaopen_ocm_pipe},
     {"ocm.native.request", luaopen_ocm_request},
     {"ocm.native.task", luaopen_ocm_task},
-    {"ocm.native.terminal", luaopen_ocm_terminal},
     {"ocm.native.text", luaopen_ocm_text},
     {"cjson", luaopen_cjson},
     {"cjson.safe", luaopen_cjson_safe},

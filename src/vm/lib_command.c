@@ -1,8 +1,9 @@
-/* What commands (lua/command) ask of a terminal, and of the process's place in the world. Not for plugins. */
+/* What commands (lua/command) ask of the terminal and of this program. Not for plugins. */
 #include "vm/state.h"
 
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -44,9 +45,23 @@ static int l_real_path(lua_State *L)
     return 1;
 }
 
-static const luaL_Reg functions[] = {{"is_terminal", l_is_terminal}, {"width", l_width}, {"program", l_program}, {"real_path", l_real_path}, {NULL, NULL}};
+/* texts(prefix) -> { name = text, … } of the embedded files whose names begin so */
+static int l_texts(lua_State *L)
+{
+    size_t length;
+    const char *prefix = luaL_checklstring(L, 1, &length);
+    lua_newtable(L);
+    for (const struct vm_module *file = vm_texts; file->name != NULL; file++)
+        if (strncmp(file->name, prefix, length) == 0) {
+            lua_pushlstring(L, (const char *)file->code, file->length);
+            lua_setfield(L, -2, file->name);
+        }
+    return 1;
+}
 
-int luaopen_ocm_terminal(lua_State *L)
+static const luaL_Reg functions[] = {{"texts", l_texts}, {"is_terminal", l_is_terminal}, {"width", l_width}, {"program", l_program}, {"real_path", l_real_path}, {NULL, NULL}};
+
+int luaopen_ocm_command(lua_State *L)
 {
     luaL_newlib(L, functions);
     lua_pushliteral(L, OCMLUA_VERSION);
