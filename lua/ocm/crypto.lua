@@ -39,6 +39,8 @@ end
 
 ---- signatures ----
 
+-- As OCM's own RSA handler calls them.
+local algorithms = { ["RSASSA-PSS"] = "rsa-pss", ["RSASSA-PKCS1-V1_5"] = "rsa-pkcs1" }
 local salts = { digest = -1, auto = -2, max = -3 }
 
 local message_shapes = { algorithm = "string", hash = "string?", salt = "string|integer?", data = "string?", digest = "string|table?" }
@@ -88,7 +90,7 @@ end
 function crypto.sign(options)
   check("sign", options, sign_shapes)
   local hash, salt, data, hashed = read_message("sign", options, "digest")
-  local signature, message = native.sign(options.key, options.algorithm, hash, salt, data, hashed)
+  local signature, message = native.sign(options.key, algorithms[options.algorithm] or options.algorithm, hash, salt, data, hashed)
   if not signature then fail(2, "sign: %s", message) end
   return signature
 end
@@ -98,7 +100,7 @@ function crypto.verify(options)
   local hash, salt, data, hashed = read_message("verify", options, "auto")
   if (options.key == nil) == (options.certificate == nil) then fail(2, "verify: expected either key or certificate") end
   local key = options.key or options.certificate:key()
-  local fits, message = native.verify(key, options.algorithm, hash, salt, data, hashed, options.signature)
+  local fits, message = native.verify(key, algorithms[options.algorithm] or options.algorithm, hash, salt, data, hashed, options.signature)
   if fits == nil then fail(2, "verify: %s", message) end
   if not fits then return false, message end
   return true

@@ -99,9 +99,9 @@ function ocm.crypto.generate(options) end
 
 ---- signatures ----
 
---- OCM's `RSASSA-PSS` is "rsa-pss", `RSASSA-PKCS1-V1_5` is "rsa-pkcs1". ECDSA signatures are DER, as X.509 has them. `data` or `digest` has to be there, not both.
+--- ECDSA signatures are DER, as X.509 has them. `data` or `digest` has to be there, not both.
 ---@class ocm.Message
----@field algorithm "rsa-pss"|"rsa-pkcs1"|"ecdsa"|"ed25519" has to go with the key's type
+---@field algorithm "rsa-pss"|"rsa-pkcs1"|"ecdsa"|"ed25519"|"RSASSA-PSS"|"RSASSA-PKCS1-V1_5" has to go with the key's type; the last two are what OCM's own RSA handler calls the first two
 ---@field data? string what is signed
 ---@field digest? string|ocm.Digest the digest of what is signed: its bytes, hexadecimal, or as a component descriptor has it. Ed25519 signs no digests (RFC 8032): the digest's bytes are then the message
 ---@field hash? ocm.Hash by default the digest's hashAlgorithm, else sha256. Ed25519 only takes from it how long a digest is
@@ -117,7 +117,7 @@ function ocm.crypto.generate(options) end
 
 --- Raises for a key that cannot sign so.
 ---
----     local signature = ocm.crypto.sign { key = key, algorithm = "rsa-pss", digest = request.digest }
+---     local signature = ocm.crypto.sign { key = key, algorithm = "RSASSA-PSS", digest = request.digest }
 ---     return { signature = { algorithm = "RSASSA-PSS", mediaType = "application/vnd.ocm.signature.rsa.pss", value = ocm.hex.encode(signature) } }
 ---@param options ocm.Signing
 ---@return string signature bytes

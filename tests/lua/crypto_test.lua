@@ -220,6 +220,14 @@ function TestSignatures.test_a_digest_stands_for_its_data()
   unit.assertEquals(crypto.sign { key = ed, algorithm = "ed25519", digest = digest }, crypto.sign { key = ed, algorithm = "ed25519", data = digest })
 end
 
+function TestSignatures.test_algorithms_as_component_descriptors_name_them()
+  for theirs, ours in pairs { ["RSASSA-PSS"] = "rsa-pss", ["RSASSA-PKCS1-V1_5"] = "rsa-pkcs1" } do
+    local signature = crypto.sign { key = rsa, algorithm = theirs, data = "x" }
+    unit.assertTrue(crypto.verify { key = rsa, algorithm = ours, data = "x", signature = signature })
+    unit.assertTrue(crypto.verify { key = rsa, algorithm = theirs, data = "x", signature = crypto.sign { key = rsa, algorithm = ours, data = "x" } })
+  end
+end
+
 function TestSignatures.test_salts()
   local function round(signing, verifying)
     local signature = crypto.sign { key = rsa, algorithm = "rsa-pss", data = "x", salt = signing }
