@@ -83,6 +83,7 @@ static void warn(void *context, const char *text, int to_be_continued)
 
 static const luaL_Reg native[] = {
     {"ocm.json", luaopen_ocm_json},
+    {"ocm.native.crypto", luaopen_ocm_crypto},
     {"ocm.native.file", luaopen_ocm_file},
     {"ocm.native.log", luaopen_ocm_log},
     {"ocm.native.pipe", luaopen_ocm_pipe},
