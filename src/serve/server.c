@@ -43,7 +43,7 @@ struct exchange {
     struct buffer path;  /* decoded */
     struct buffer body;
     size_t discarded;    /* bytes of a body that is too long */
-    bool begun, received, answered, suspended, too_long;
+    bool begun, received, answered, suspended, too_long, no_memory;
 };
 
 static struct peer *peer_of(struct MHD_Connection *connection)
@@ -184,9 +184,11 @@ static bool read_target(struct exchange *x, struct error *e)
     return true;
 }
 
-static enum MHD_Result too_long(struct exchange *x)
+static enum MHD_Result refuse_body(struct exchange *x)
 {
     char text[96];
+    if (x->no_memory)
+        return refuse(x, MHD_HTTP_INTERNAL_SERVER_ERROR, "not enough memory for the body");
     (void)snprintf(text, sizeof text, "the body is longer than limits.body allows: %zu bytes", vm_limits(x->server->vm)->body);
     return refuse(x, MHD_HTTP_CONTENT_TOO_LARGE, text);
 }
@@ -234,7 +236,7 @@ static enum MHD_Result begin(struct exchange *x)
         /* A sender that is not asked first is easier to answer when it has sent all: so a body that is not absurd is read, and dropped. */
         x->too_long = true;
         if (strtoull(length, NULL, 10) / DRAIN_TIMES > limit || MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, "Expect") != NULL)
-            return too_long(x);
+            return refuse_body(x);
     } else if (length != NULL) {
         (void)buffer_reserve(&x->body, (size_t)strtoull(length, NULL, 10));
     }
@@ -248,6 +250,7 @@ static enum MHD_Result collect(struct exchange *x, const char *data, size_t *siz
         peer_progress(peer, *size, x->server->now);
     if (!x->too_long && !buffer_append(&x->body, data, *size)) {
         x->too_long = true;
+        x->no_memory = *size <= x->body.limit - x->body.length;
         buffer_free(&x->body);
     }
     if (x->too_long) {
@@ -306,7 +309,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
     if (*size > 0)
         return collect(x, data, size);
     if (x->too_long)
-        return too_long(x);
+        return refuse_body(x);
     if (!x->received)
         start(x);
     x->suspended = false;
