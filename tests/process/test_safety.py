@@ -3,6 +3,7 @@ import json
 import os
 import random
 import re
+import resource
 import socket
 import stat
 import threading
@@ -126,6 +127,20 @@ def test_a_body_without_an_end_is_cut_off_and_costs_no_memory():
                 peer.sendall(b"10000\r\n" + b"x" * 65536 + b"\r\n")
         assert sanitized() or resident(plugin) < before + 8 * 1024
         alive(plugin)
+
+
+def test_a_body_for_which_there_is_no_memory_is_a_500():
+    if sanitized():
+        pytest.skip("a sanitizer takes all address space")
+    room = 128 << 20
+    with Plugin(script(ECHO, "limits = { body = '4 GiB' }"), preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (room, room))) as plugin:
+        for chunked in (False, True):
+            with plugin.connect() as peer:
+                head, body = body_of(room, chunked)
+                send(peer, b"POST /size HTTP/1.1\r\nHost: unix\r\nConnection: close\r\n" + head + body)
+                answer = read_answer(peer)
+            assert (status_of(answer), answer.split(b"\r\n\r\n")[1]) == (500, b"not enough memory for the body")
+            alive(plugin)
 
 
 HEADS = [ # limits.header, the head, the statuses that are right
