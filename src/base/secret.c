@@ -203,7 +203,10 @@ struct scan {
     const char *escape;     /* the first backslash in that, or its end */
     bool json;              /* a backslash always escapes */
     bool open;              /* the end came where a secret may have begun */
+    uint64_t work, most;    /* steps taken, and when it is enough: text and secrets can be such that looking would take for ever */
 };
+
+enum { WORK = 4000000, WORK_A_BYTE = 32 };
 
 static void find_escape(struct scan *scan)
 {
@@ -213,7 +216,7 @@ static void find_escape(struct scan *scan)
 
 static struct scan scan_of(const char *text, size_t length, bool json)
 {
-    struct scan scan = {.at = text, .end = text + length, .json = json};
+    struct scan scan = {.at = text, .end = text + length, .json = json, .most = WORK + (uint64_t)WORK_A_BYTE * length};
     find_escape(&scan);
     return scan;
 }
@@ -306,6 +309,9 @@ static size_t compare_escaped(struct scan *scan, const struct secret *secret, in
     size_t done = (size_t)(scan->escape - scan->at);
     while (done < secret->length) {
         char c[4];
+        scan->work += 1u << level;
+        if (scan->work > scan->most)
+            return 0;
         size_t length = unescape(&at, scan->end, level, c);
         scan->open |= length == 0 && at == scan->end;
         if (length == 0 || length > secret->length - done || memcmp(c, secret->text + done, length) != 0)
@@ -320,6 +326,7 @@ static size_t compare(struct scan *scan, const struct secret *secret)
 {
     size_t left = (size_t)(scan->end - scan->at), plain = (size_t)(scan->escape - scan->at);
     size_t most = secret->length < left ? secret->length : left;
+    scan->work += 1 + most / 256;
     if ((plain >= most || !scan->json) && memcmp(scan->at, secret->text, most) == 0) {
         if (most == secret->length)
             return most;
@@ -360,6 +367,7 @@ static size_t find(struct scan *scan)
         char first[SHORTEST + 4];
         const char *at = scan->at;
         size_t length = 0, more = 1;
+        scan->work += (uint64_t)SHORTEST << level;
         for (; length < SHORTEST && more > 0; length += more)
             more = unescape(&at, scan->end, level, first + length);
         scan->open |= more == 0 && at == scan->end;
@@ -379,7 +387,9 @@ static bool redact(struct buffer *out, struct scan *scan, bool goes_on)
     bool ok = true;
     while (ok && scan->at < scan->end) {
         size_t length = find(scan);
-        if (goes_on && scan->open)
+        if (scan->work > scan->most)
+            length = (size_t)(scan->end - scan->at); /* nobody knows what is in the rest */
+        else if (goes_on && scan->open)
             break;
         if (length == 0) { /* an escape of JSON is one character */
             size_t left = (size_t)(scan->end - scan->at);

@@ -4,7 +4,8 @@
  * The last few thousand values are remembered, and found as they are and escaped, as in a JSON string, in a JSON string
  * inside of one, and so on, however the escapes are written.  Values below four bytes are not remembered: hiding them would
  * make text unreadable and hide nothing.  Text is redacted first and cut then: half a value is not known any more.
- * Any thread. */
+ * Where looking would take too long (a megabyte of backslashes, or of the beginning of a long value), the rest is hidden
+ * as a whole.  Any thread. */
 #include "base/buffer.h"
 
 #include <stdbool.h>

@@ -348,6 +348,34 @@ static void test_remembering_without_memory_breaks_nothing(void **state)
     }
 }
 
+/* Text like the secrets, over and over, must not keep the log for ever: what is not looked through is hidden. */
+static void test_what_takes_too_long_is_hidden_as_a_whole(void **state)
+{
+    (void)state;
+    enum { LONG = 50000, TEXT = 1 << 20 };
+    char *json = malloc(LONG + 64), *text = malloc(TEXT + 64);
+    assert_true(json != NULL && text != NULL);
+    for (size_t i = 0; i < 2; i++) {
+        memcpy(json, "{\"v\":\"", 6);
+        memset(json + 6, "a\\"[i], LONG);
+        strcpy(json + 6 + LONG, "the end\"}");
+        remember(json);
+        text[0] = '"';
+        memset(text + 1, "a\\"[i], TEXT);
+        strcpy(text + 1 + TEXT, "the end\"");
+        for (int form = 0; form < 2; form++) {
+            struct buffer out = {0};
+            assert_true((form == 1 ? secret_redact_json : secret_redact)(&out, text, strlen(text)));
+            assert_in_range(out.length, 5, TEXT / 2);
+            assert_null(memmem(out.data, out.length, "the end", 7));
+            assert_memory_equal(out.data + out.length - (form == 1 ? 4 : 3), form == 1 ? "***\"" : "***", form == 1 ? 4 : 3);
+            buffer_free(&out);
+        }
+    }
+    free(json);
+    free(text);
+}
+
 /* However long they are, they take bounded memory, and the latest is known. */
 static void test_long_values_take_the_place_of_older_ones(void **state)
 {
@@ -411,6 +439,7 @@ int main(void)
         cmocka_unit_test(test_the_same_credentials_again_change_nothing),
         cmocka_unit_test(test_without_memory_nothing_is_handed_out),
         cmocka_unit_test(test_remembering_without_memory_breaks_nothing),
+        cmocka_unit_test(test_what_takes_too_long_is_hidden_as_a_whole),
         cmocka_unit_test(test_long_values_take_the_place_of_older_ones),
         cmocka_unit_test(test_the_latest_thousands_are_known),
     };
