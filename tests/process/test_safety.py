@@ -332,7 +332,9 @@ BEFORE = { # what happened on the connection
 def until_answered(peer, end=b"\r\n\r\nok"):
     got = b""
     while not got.endswith(end):
-        got += peer.recv(4096)
+        chunk = peer.recv(4096)
+        assert chunk, f"closed after {got}"
+        got += chunk
 
 
 def test_a_slow_sender_is_cut_off_after_15_seconds():
