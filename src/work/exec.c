@@ -22,7 +22,6 @@
 
 enum {
     LINGER = 1000,           /* milliseconds for what holds stdout open after the exit */
-    SHORT_GRACE = 100,       /* instead of EXEC_GRACE in free, which may run on the main thread */
     LINE_MOST = 16 * 1024,   /* of stderr in the log */
     TOLD_LINES = 3,          /* of stderr in an error */
     TOLD_BYTES = 600,
@@ -44,7 +43,7 @@ struct exec {
     struct stream stream;
     struct command *command;
     struct child child;
-    enum { NEW, RUNNING, OVER, BROKEN } state;
+    enum { NEW, RUNNING, OVER } state; /* OVER: it has ended or failed, and is not to be read again */
     uint64_t deadline;   /* milliseconds, CLOCK_MONOTONIC; 0: none */
     uint64_t exited_at;  /* the same; 0: it runs */
     size_t left;         /* bytes of its stdout that were in the pipe then, and are still to be read */
@@ -268,8 +267,8 @@ static void tell_errors(const struct exec *x, char *out, size_t size)
         for (int lines = 0; begin > 0 && redacted.length - begin < TOLD_BYTES; begin--)
             if (redacted.data[begin - 1] == '\n' && ++lines == TOLD_LINES)
                 break;
-        while (begin < redacted.length && ((unsigned char)redacted.data[begin] & 0xC0) == 0x80) /* nor of a character */
-            begin++;
+        while (begin < redacted.length && (strchr(" \t\n", redacted.data[begin]) != NULL || ((unsigned char)redacted.data[begin] & 0xC0) == 0x80))
+            begin++; /* nor from the middle of a character */
         if (begin < redacted.length)
             (void)snprintf(out, size, ": %.*s", (int)(redacted.length - begin), redacted.data + begin);
     }
@@ -280,7 +279,7 @@ static void tell_errors(const struct exec *x, char *out, size_t size)
 
 static bool start(struct exec *x, struct error *e)
 {
-    x->state = BROKEN;
+    x->state = OVER;
     if (!child_start(&x->child, x->command, x->stream.from != NULL, e))
         return false;
     if (x->timeout > 0)
@@ -380,7 +379,7 @@ static bool finish(struct exec *x, struct error *e)
     join(&x->collector);
     if (x->line.length > 0 && !x->long_line)
         log_line(x, true);
-    x->state = BROKEN;
+    x->state = OVER;
     bool reaped = child_reap(&x->child, e);
     x->status = x->child.status;
     child_close(&x->child);
@@ -390,12 +389,7 @@ static bool finish(struct exec *x, struct error *e)
     char status[16];
     (void)snprintf(status, sizeof status, "%d", outcome.status);
     log_event(LEVEL_DEBUG, "a program has ended", "program", name_of(x), "status", status, NULL);
-    if (x->sink != NULL && x->sink->type->commit != NULL && !x->sink->type->commit(x->sink, e))
-        return false;
-    if (!verdict(x, e))
-        return false;
-    x->state = OVER;
-    return true;
+    return verdict(x, e);
 }
 
 static bool exec_read(struct stream *s, char *data, size_t size, size_t *got, struct error *e)
@@ -403,9 +397,7 @@ static bool exec_read(struct stream *s, char *data, size_t size, size_t *got, st
     struct exec *x = (struct exec *)s;
     *got = 0;
     if (x->state == OVER)
-        return true;
-    if (x->state == BROKEN)
-        return error_set(e, EPIPE, "%s: it has failed before", name_of(x));
+        return error_set(e, EPIPE, "%s: it is over", name_of(x));
     if (x->state == NEW && !start(x, e))
         return false;
     for (int pause = 1;; pause = pause < STREAM_POLL / 2 ? 2 * pause : STREAM_POLL) {
@@ -413,7 +405,7 @@ static bool exec_read(struct stream *s, char *data, size_t size, size_t *got, st
         notice_exit(x); /* before reading: then its last words are there */
         if (!ok || (x->sink == NULL && !take_errors(x, e)) || !take_output(x, data, size, got, e)) {
             child_end(&x->child, EXEC_GRACE);
-            x->state = BROKEN;
+            x->state = OVER;
             return false;
         }
         if (*got > 0)
@@ -425,10 +417,16 @@ static bool exec_read(struct stream *s, char *data, size_t size, size_t *got, st
     }
 }
 
+static bool exec_commit(struct stream *s, struct error *e)
+{
+    struct exec *x = (struct exec *)s;
+    return x->sink == NULL || x->sink->type->commit == NULL || x->sink->type->commit(x->sink, e);
+}
+
 static void exec_free(struct stream *s)
 {
     struct exec *x = (struct exec *)s;
-    child_end(&x->child, SHORT_GRACE);
+    child_end(&x->child, EXEC_GRACE);
     if (x->feeder.started || x->collector.started)
         flow_end(s->flow);
     join(&x->feeder);
@@ -443,7 +441,7 @@ static void exec_free(struct stream *s)
 
 struct stream *exec_create(struct exec_options options)
 {
-    static const struct stream_type type = {.name = "command", .read = exec_read, .free = exec_free};
+    static const struct stream_type type = {.name = "command", .read = exec_read, .commit = exec_commit, .free = exec_free};
     static const struct stream_type errors_type = {.name = "stderr", .read = errors_read, .free = errors_free};
     struct exec *x = options.command != NULL ? calloc(1, sizeof *x) : NULL;
     if (x == NULL) {

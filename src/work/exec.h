@@ -15,7 +15,7 @@ struct exec_options {
     double timeout;          /* seconds; 0: none */
     bool check;              /* another exit status than 0, or a signal, is an error: "git archive: exit status 128: <the last lines of stderr>" */
     size_t errors_most;      /* how many bytes of stderr are kept, the last ones; each line is logged at debug level, too */
-    struct sink *errors;     /* or what gets stderr instead; owned like command. It is committed when the child has ended, whatever its status. NULL: none */
+    struct sink *errors;     /* or what gets stderr instead; owned like command. Like all that a pipe writes, it appears only when all has succeeded. NULL: none */
 };
 
 /* NULL: no memory. */
