@@ -27,6 +27,7 @@ local lazy = {
   bytes = "ocm.pipe", null = "ocm.pipe", string = "ocm.pipe",
   digest = "ocm.pipe", limit = "ocm.pipe", tee = "ocm.pipe", map = "ocm.pipe", lines = "ocm.pipe",
   exec = "ocm.exec", command = "ocm.exec",
+  fs = "=ocm.fs",
 }
 
 return setmetatable(ocm, {

@@ -144,6 +144,7 @@ extern const struct vm_module vm_modules[]; /* name NULL behind the last */
 /* ---- the modules that scripts see, a file each ---- */
 
 int luaopen_ocm_file(lua_State *L);
+int luaopen_ocm_fs(lua_State *L);
 int luaopen_ocm_log(lua_State *L);
 int luaopen_ocm_pipe(lua_State *L);
 int luaopen_ocm_request(lua_State *L);

@@ -84,6 +84,7 @@ static void warn(void *context, const char *text, int to_be_continued)
 static const luaL_Reg native[] = {
     {"ocm.json", luaopen_ocm_json},
     {"ocm.native.file", luaopen_ocm_file},
+    {"ocm.native.fs", luaopen_ocm_fs},
     {"ocm.native.log", luaopen_ocm_log},
     {"ocm.native.pipe", luaopen_ocm_pipe},
     {"ocm.native.request", luaopen_ocm_request},
