@@ -139,6 +139,21 @@ static const struct file_source *file_at_the_source(const struct stream *s)
     return s->type == &source_type && file->fd >= 0 ? file : NULL;
 }
 
+/* A named pipe can be opened when it has a reader: wait for that one. */
+static int open_in_place(const struct file_sink *file, bool fifo)
+{
+    enum { LOOK = 10 }; /* milliseconds */
+    int fd;
+    while ((fd = open(file->path, O_WRONLY | O_TRUNC | O_CLOEXEC | O_NONBLOCK)) < 0 && errno == ENXIO && fifo) {
+        if (flow_over(file->sink.flow)) {
+            errno = ECANCELED;
+            break;
+        }
+        (void)poll(NULL, 0, LOOK);
+    }
+    return fd;
+}
+
 static bool sink_open(struct file_sink *file, const struct stream *from, struct error *e)
 {
     struct stat source, target;
@@ -151,7 +166,7 @@ static bool sink_open(struct file_sink *file, const struct stream *from, struct 
     } else if (there && read_file != NULL && fstat(read_file->fd, &source) == 0 && source.st_dev == target.st_dev && source.st_ino == target.st_ino) {
         errno = EINVAL; /* opening would empty it before it is read */
     } else {
-        file->fd = open(file->path, O_WRONLY | O_TRUNC | O_CLOEXEC | O_NONBLOCK);
+        file->fd = open_in_place(file, there && S_ISFIFO(target.st_mode));
     }
     return file->fd >= 0 || error_errno(e, errno, "creating %s", file->path);
 }
@@ -220,15 +235,16 @@ static bool move_bytes(struct file_sink *file, struct stream *from, struct error
         return error_set(e, ENOMEM, "out of memory");
     /* the first chunk comes before the target is made: a source that cannot be read leaves no trace */
     bool plain = from->type == &source_type;
+    char *data = chunk;
     size_t got = 0;
-    bool ok = plain ? source_open((struct file_source *)from, e) : stream_read(from, chunk, STREAM_CHUNK, &got, e);
+    bool ok = plain ? source_open((struct file_source *)from, e) : stream_next(from, chunk, &data, &got, e);
     ok = ok && sink_open(file, from, e);
     if (ok && plain && !clone(file, from))
         ok = copy_in_kernel(file, from, e);
     if (ok && plain)
-        ok = stream_read(from, chunk, STREAM_CHUNK, &got, e);
+        ok = stream_next(from, chunk, &data, &got, e);
     while (ok && got > 0)
-        ok = write_whole(file, chunk, got, e) && stream_read(from, chunk, STREAM_CHUNK, &got, e);
+        ok = write_whole(file, data, got, e) && stream_next(from, chunk, &data, &got, e);
     free(chunk);
     return ok;
 }
