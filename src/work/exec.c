@@ -116,11 +116,11 @@ static void *feed(void *argument)
 {
     struct exec *x = argument;
     struct helper *helper = &x->feeder;
-    char *chunk = malloc(STREAM_CHUNK);
+    char *chunk = malloc(STREAM_CHUNK), *data = NULL;
     bool closed = false, ok = chunk != NULL || error_set(&helper->error, ENOMEM, "%s: out of memory", name_of(x));
     size_t got = 0;
-    while (ok && (ok = stream_read(x->stream.from, chunk, STREAM_CHUNK, &got, &helper->error)) && got > 0)
-        if (!write_all(x, chunk, got, &closed)) {
+    while (ok && (ok = stream_next(x->stream.from, chunk, &data, &got, &helper->error)) && got > 0)
+        if (!write_all(x, data, got, &closed)) {
             ok = closed || error_set(&helper->error, ECANCELED, "cancelled");
             break;
         }

@@ -61,7 +61,7 @@ function TestWalk.test_many_entries_come_in_several_batches()
     unit.assertEquals(path, ("%s/%04d"):format(dir, count))
   end
   unit.assertEquals(count, 1500)
-  for path in fs.walk(dir) do -- ended early -- luacheck: ignore
+  for path in fs.walk(dir) do -- luacheck: ignore (it is ended early)
     unit.assertEquals(path, dir .. "/0001")
     break
   end
