@@ -10,7 +10,8 @@
 -- * It has ended when it has exited and its output is over. Processes that it leaves behind with its output open are waited for a
 --   second, and then left alone.
 -- * It is never told of secrets by the log: only the program's name is logged, with a first argument that looks like a subcommand
---   (`git archive`). Its stderr is logged at debug level line by line, without remembered credentials.
+--   (`git archive`). Its stderr is logged at debug level line by line, without remembered credentials; of one run
+--   a thousand lines.
 
 ---@class ocm
 local ocm = {}

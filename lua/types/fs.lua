@@ -36,8 +36,8 @@ ocm.fs = {}
 function ocm.fs.walk(dir, options) end
 
 --- Removes a file, a link (never what it points to), or a folder with all that is in it, however deep; a link that somebody puts into the
---- tree meanwhile leads nowhere. Ends at what cannot be removed; what was removed before is gone. Paths that end in "/", "." or ".."
---- alone are refused.
+--- tree meanwhile leads nowhere. Ends at what cannot be removed; what was removed before is gone. `/`, and a path whose last name is
+--- `.` or `..`, is refused.
 ---
 ---     assert(ocm.fs.remove_all(checkout))
 ---@param path string

@@ -271,7 +271,8 @@ bool child_exited(struct child *child)
     if (child->pid == 0 || child->exited)
         return true;
     int result = waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT);
-    child->exited = (result == 0 && info.si_pid != 0) || (result != 0 && errno == ECHILD);
+    child->lost = result != 0 && errno == ECHILD;
+    child->exited = child->lost || (result == 0 && info.si_pid != 0);
     return child->exited;
 }
 
@@ -295,6 +296,11 @@ void child_end(struct child *child, int grace)
 {
     if (child->pid == 0)
         return;
+    (void)child_exited(child);
+    if (child->lost) { /* by now that may be the id of a stranger */
+        child->pid = 0;
+        return;
+    }
     (void)kill(-child->pid, SIGTERM);
     /* It is the group's last one when nobody holds the pipes any more; whoever does without them has no time to spare. */
     for (int waited = 0, pause = 1; waited < grace && !(child_exited(child) && hung_up(child->out) && hung_up(child->err)); waited += pause) {

@@ -26,6 +26,7 @@ struct child {
     pid_t pid;        /* 0: there is none (any more) */
     int in, out, err; /* our ends of its pipes, close-on-exec, non-blocking; -1: closed */
     bool exited;      /* child_exited saw it */
+    bool lost;        /* somebody else reaped it (a waitpid for any child): its id is no longer its own */
     int status;       /* as waitpid gives it; after child_reap or child_end */
 };
 
@@ -35,7 +36,7 @@ bool child_start(struct child *child, const struct command *command, bool feed, 
 /* Whether it has ended. Does not wait, nor reap. */
 bool child_exited(struct child *child);
 
-/* Takes the status of one that has ended.  False: somebody else took it (a SIGCHLD that is ignored, a waitpid for any child). */
+/* Takes the status of one that has ended.  False: it is lost. */
 bool child_reap(struct child *child, struct error *e);
 
 /* Ends whatever of its group is still there: SIGTERM, and SIGKILL after `grace` milliseconds.  Reaps it; the pipes stay open.

@@ -22,7 +22,8 @@
 
 enum {
     LINGER = 1000,           /* milliseconds for what holds stdout open after the exit */
-    LINE_MOST = 16 * 1024,   /* of stderr in the log */
+    LINE_MOST = 16 * 1024,   /* of stderr in the log, */
+    LINES_MOST = 1000,       /* and so many of them: others want to be heard, too */
     TOLD_LINES = 3,          /* of stderr in an error */
     TOLD_BYTES = 600,
     ERRORS_AT_ONCE = 64 * 1024,
@@ -52,7 +53,7 @@ struct exec {
     struct helper feeder, collector;
     /* stderr without a sink */
     struct buffer kept, line;
-    size_t most;
+    size_t most, logged; /* logged: lines */
     bool cut, long_line; /* kept has lost its beginning; the rest of this line is dropped */
     /* stderr with one: the collector's */
     struct sink *sink;
@@ -179,8 +180,10 @@ static void log_line(struct exec *x, bool whole)
     for (size_t i = 0; i < line->length; i++)
         if (line->data[i] == '\0')
             line->data[i] = ' ';
-    if (line->length > 0 && buffer_add(line, '\0'))
+    if (line->length > 0 && buffer_add(line, '\0') && ++x->logged <= LINES_MOST)
         log_event(LEVEL_DEBUG, line->data, "program", name_of(x), NULL);
+    if (line->length > 0 && x->logged == LINES_MOST + 1)
+        log_event(LEVEL_DEBUG, "no more of the program's stderr is logged", "program", name_of(x), NULL);
     buffer_clear(line);
 }
 

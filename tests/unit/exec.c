@@ -518,7 +518,7 @@ static void test_it_ends_with_the_flow(void **state)
     (void)state;
     struct run *run = run_new(source_of(blocked_read));
     run->cwd = scratch("");
-    run_make(run, (const char *const[]){"sh", "-c", "trap '' TERM; sleep 1000 & echo $$ $!; echo > ready; while :; do sleep 1; done", NULL});
+    run_make(run, (const char *const[]){"sh", "-c", "trap '' TERM; sleep 1000 & echo $$ $! > new; mv new ready; while :; do sleep 1; done", NULL});
     pthread_t thread;
     assert_true(thread_start(&thread, read_all, run));
     for (int i = 0; i < SECONDS * 1000 && !exists(scratch("ready")); i++)
@@ -526,6 +526,9 @@ static void test_it_ends_with_the_flow(void **state)
     flow_end(&run->flow);
     pthread_join(thread, NULL);
     assert_fails(run, ECANCELED, "cancelled");
+    free(run->output);
+    run->output = scratch_read(scratch("ready"), &run->length);
+    assert_non_null(run->output);
     assert_pids_gone(run);
     run_free(run);
 }
@@ -566,7 +569,7 @@ static void test_stderr_can_have_a_sink(void **state)
     (void)state;
     struct run *run = run_new(NULL);
     run->options.errors = string_sink_create(1 << 20);
-    SHELL(run, "seq 1 50000 >&2; echo out; (sleep 1000; true) & echo $! >&2");
+    SHELL(run, "seq 1 50000 >&2; echo out; sleep 1000 & echo $! >&2");
     assert_ok(run);
     assert_string_equal(run->output, "out\n");
     size_t length;
@@ -575,7 +578,7 @@ static void test_stderr_can_have_a_sink(void **state)
     assert_non_null(text);
     char *last = strstr(text, "\n50000\n");
     assert_non_null(last);
-    assert_int_equal(kill(-atoi(last + 7), SIGKILL) == 0 || kill(atoi(last + 7), SIGKILL) == 0, 1);
+    assert_int_equal(kill(atoi(last + 7), SIGKILL), 0);
     free(text);
     run_free(run);
 }
