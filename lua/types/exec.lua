@@ -11,7 +11,7 @@
 --   second, and then left alone.
 -- * It is never told of secrets by the log: only the program's name is logged, with a first argument that looks like a subcommand
 --   (`git archive`). Its stderr is logged at debug level line by line, without remembered credentials; of one run
---   a thousand lines.
+--   the first 256 KiB.
 
 ---@class ocm
 local ocm = {}

@@ -5,7 +5,8 @@
  * by free at the latest, when the flow is over. */
 #include "work/exec.h"
 #include "base/buffer.h"
-#include "base/log.h"
+#include "base/json.h"
+#include "base/log_lines.h"
 #include "base/secret.h"
 #include "work/thread.h"
 
@@ -22,8 +23,7 @@
 
 enum {
     LINGER = 1000,           /* milliseconds for what holds stdout open after the exit */
-    LINE_MOST = 16 * 1024,   /* of stderr in the log, */
-    LINES_MOST = 1000,       /* and so many of them: others want to be heard, too */
+    LOGGED_MOST = 256 * 1024, /* bytes of stderr in the log: others want to be heard, too */
     TOLD_LINES = 3,          /* of stderr in an error */
     TOLD_BYTES = 600,
     ERRORS_AT_ONCE = 64 * 1024,
@@ -52,9 +52,10 @@ struct exec {
     bool check, errors_ended;
     struct helper feeder, collector;
     /* stderr without a sink */
-    struct buffer kept, line;
-    size_t most, logged; /* logged: lines */
-    bool cut, long_line; /* kept has lost its beginning; the rest of this line is dropped */
+    struct buffer kept, attribute; /* attribute: of its lines in the log, the program's name as JSON */
+    struct log_lines lines;
+    size_t most, logged; /* logged: bytes */
+    bool cut;            /* kept has lost its beginning */
     /* stderr with one: the collector's */
     struct sink *sink;
     struct stream errors;
@@ -171,33 +172,17 @@ static void errors_free(struct stream *s) { (void)s; }
 
 /* ---- stderr without a sink ---- */
 
-/* Logs the line. Secrets are hidden in whole lines only: of one that is too long the last word is left out, as it may be a part of one. */
-static void log_line(struct exec *x, bool whole)
+static void log_errors(struct exec *x, const char *data, size_t length)
 {
-    struct buffer *line = &x->line;
-    while (!whole && line->length > 0 && line->data[line->length - 1] != ' ')
-        line->length--;
-    for (size_t i = 0; i < line->length; i++)
-        if (line->data[i] == '\0')
-            line->data[i] = ' ';
-    if (line->length > 0 && buffer_add(line, '\0') && ++x->logged <= LINES_MOST)
-        log_event(LEVEL_DEBUG, line->data, "program", name_of(x), NULL);
-    if (line->length > 0 && x->logged == LINES_MOST + 1)
+    if (x->logged > LOGGED_MOST)
+        return;
+    x->logged += length;
+    if (x->logged <= LOGGED_MOST) {
+        log_lines_add(&x->lines, data, length);
+    } else {
+        buffer_free(&x->lines.pending);
+        buffer_free(&x->lines.line);
         log_event(LEVEL_DEBUG, "no more of the program's stderr is logged", "program", name_of(x), NULL);
-    buffer_clear(line);
-}
-
-static void log_lines(struct exec *x, const char *data, size_t length)
-{
-    for (size_t i = 0; i < length; i++) {
-        if (data[i] == '\n') {
-            if (!x->long_line)
-                log_line(x, true);
-            x->long_line = false;
-        } else if (!x->long_line && (x->line.length == LINE_MOST || !buffer_add(&x->line, data[i]))) {
-            log_line(x, false);
-            x->long_line = true;
-        }
     }
 }
 
@@ -232,7 +217,7 @@ static bool take_errors(struct exec *x, struct error *e)
             return error_errno(e, errno, "%s: reading its stderr", name_of(x));
         x->errors_ended = got == 0;
         taken += (size_t)got;
-        log_lines(x, chunk, (size_t)got);
+        log_errors(x, chunk, (size_t)got);
         if (!keep(x, chunk, (size_t)got))
             return error_set(e, ENOMEM, "%s: out of memory", name_of(x));
     }
@@ -380,8 +365,7 @@ static bool finish(struct exec *x, struct error *e)
 {
     join(&x->feeder);
     join(&x->collector);
-    if (x->line.length > 0 && !x->long_line)
-        log_line(x, true);
+    log_lines_end(&x->lines);
     x->state = OVER;
     bool reaped = child_reap(&x->child, e);
     x->status = x->child.status;
@@ -438,7 +422,9 @@ static void exec_free(struct stream *s)
     sink_free(x->sink);
     command_free(x->command);
     buffer_free(&x->kept);
-    buffer_free(&x->line);
+    buffer_free(&x->lines.pending);
+    buffer_free(&x->lines.line);
+    buffer_free(&x->attribute);
     free(x);
 }
 
@@ -460,8 +446,14 @@ struct stream *exec_create(struct exec_options options)
     x->check = options.check;
     x->most = options.errors_most;
     x->sink = options.errors;
+    x->lines.level = LEVEL_DEBUG;
     atomic_store(&x->feeder.progress, DONE);
     atomic_store(&x->collector.progress, DONE);
+    if (!json_write_lenient(&x->attribute, name_of(x), strlen(name_of(x)))) {
+        exec_free(&x->stream);
+        return NULL;
+    }
+    x->lines.attribute = (struct log_attribute){"program", x->attribute.data, x->attribute.length};
     return &x->stream;
 }
 
