@@ -1,10 +1,10 @@
---- What scripts get from `require "ocm"`. Every function is documented in lua/types/ocm.lua.
+--- What scripts get from `require "ocm"`. Every function is documented in lua/types.
 
 local file = require "ocm.native.file"
 local task = require "ocm.native.task"
 local text = require "ocm.native.text"
 
-return {
+local ocm = {
   plugin = require "ocm.plugin".declare,
   schema = require "ocm.schema",
   fail = require "ocm.fail".fail,
@@ -12,7 +12,6 @@ return {
   json = require "ocm.json",
 
   tempfile = file.tempfile,
-  copy = file.copy,
 
   sleep = task.sleep,
   parallel = task.parallel,
@@ -21,3 +20,21 @@ return {
   base64 = text.base64,
   hex = text.hex,
 }
+
+--- What only some plugins need is loaded at its first use: name -> module that has a field of that name, or is it (then: "=module").
+local lazy = {
+  pipe = "ocm.pipe", copy = "ocm.pipe", digest_of = "ocm.pipe", blob_digest = "ocm.pipe",
+  bytes = "ocm.pipe", null = "ocm.pipe", string = "ocm.pipe",
+  digest = "ocm.pipe", limit = "ocm.pipe", tee = "ocm.pipe", map = "ocm.pipe", lines = "ocm.pipe",
+}
+
+return setmetatable(ocm, {
+  lazy = lazy,
+  __index = function(_, name)
+    local module = lazy[name]
+    if not module then return nil end
+    local value = module:sub(1, 1) == "=" and require(module:sub(2)) or require(module)[name]
+    rawset(ocm, name, value)
+    return value
+  end,
+})

@@ -1,11 +1,9 @@
-/* ocm.tempfile and ocm.copy.
+/* ocm.tempfile.
  *
  * A temporary file lives in the run directory.  It is removed when the script has let go of it without ever taking its
  * path or answering with it, and at the latest when the process ends: whoever was given the path may still read it. */
 #include "base/tempdir.h"
 #include "vm/state.h"
-#include "vm/value.h"
-#include "work/copy.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -114,63 +112,31 @@ static int l_tostring(lua_State *L)
     return 1;
 }
 
-const char *lib_file_path(lua_State *L, int index, bool *tempfile)
+const char *lib_file_path(lua_State *L, int index, bool *tempfile, const char **wrong)
 {
+    if (lua_type(L, index) == LUA_TTABLE) { /* a Location */
+        lua_getfield(L, index, "type");
+        const char *type = lua_tostring(L, -1);
+        if (type != NULL && strcmp(type, "remoteURL") == 0) {
+            *wrong = "a Location of type remoteURL is not a file: fetch it first";
+            return NULL;
+        }
+        lua_getfield(L, index, "value");
+        lua_replace(L, index); /* keeps the path alive */
+        lua_pop(L, 1);
+    }
     struct tempfile *file = luaL_testudata(L, index, tempfile_type);
     if (tempfile != NULL)
         *tempfile = file != NULL;
     if (file != NULL)
         return file->path;
-    if (lua_type(L, index) == LUA_TTABLE) { /* a Location */
-        lua_getfield(L, index, "type");
-        const char *type = lua_tostring(L, -1);
-        if (type != NULL && strcmp(type, "remoteURL") == 0)
-            luaL_argerror(L, index, "a Location of type remoteURL is not a file: fetch it first");
-        lua_getfield(L, index, "value");
-        lua_replace(L, index); /* keeps the path alive */
-        lua_pop(L, 1);
-    }
-    if (lua_type(L, index) != LUA_TSTRING)
-        luaL_typeerror(L, index, "path, Location or tempfile");
     size_t length;
-    const char *path = lua_tolstring(L, index, &length);
-    luaL_argcheck(L, strlen(path) == length, index, "a path cannot hold a NUL byte");
-    return path;
-}
-
-/* ---- copy(source, sink) -> { bytes =, written =, digests = { "sha256:…" } } ---- */
-
-static int after_copy(lua_State *L, int status, lua_KContext index)
-{
-    const struct copy_job *copy = *(struct copy_job **)lua_touserdata(L, (int)index);
-    (void)status;
-    if (!copy->ok)
-        return luaL_error(L, "copy: %s", copy->error.message);
-    lua_createtable(L, 0, 3);
-    lua_pushinteger(L, (lua_Integer)copy->bytes);
-    lua_setfield(L, -2, "bytes");
-    lua_pushinteger(L, (lua_Integer)copy->bytes);
-    lua_setfield(L, -2, "written");
-    lua_createtable(L, 1, 0);
-    lua_pushstring(L, copy->digest);
-    lua_rawseti(L, -2, 1);
-    value_mark_array(L, -1);
-    lua_setfield(L, -2, "digests");
-    return 1;
-}
-
-static int l_copy(lua_State *L)
-{
-    bool in_place;
-    lua_settop(L, 2);
-    const char *source = lib_file_path(L, 1, NULL);
-    const char *target = lib_file_path(L, 2, &in_place);
-    struct job **job = job_handle(L);
-    struct copy_job *copy = copy_job_create(source, target, in_place);
-    if (copy == NULL)
-        return luaL_error(L, "not enough memory");
-    *job = &copy->job;
-    return job_run(L, 3, after_copy);
+    const char *path = lua_type(L, index) == LUA_TSTRING ? lua_tolstring(L, index, &length) : NULL;
+    if (path == NULL)
+        *wrong = lua_pushfstring(L, "path, Location or tempfile expected, got %s", luaL_typename(L, index));
+    else if (strlen(path) != length)
+        *wrong = "a path cannot hold a NUL byte";
+    return path != NULL && strlen(path) == length ? path : NULL;
 }
 
 static const luaL_Reg methods[] = {{"path", l_path}, {"write", l_write}, {"close", l_close}, {NULL, NULL}};
@@ -182,7 +148,7 @@ static int l_is_tempfile(lua_State *L)
     return 1;
 }
 
-static const luaL_Reg functions[] = {{"tempfile", l_tempfile}, {"copy", l_copy}, {"is_tempfile", l_is_tempfile}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"tempfile", l_tempfile}, {"is_tempfile", l_is_tempfile}, {NULL, NULL}};
 
 int luaopen_ocm_file(lua_State *L)
 {

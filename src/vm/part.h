@@ -22,12 +22,16 @@ struct part_kind {
     void (*sink_result)(lua_State *L, const struct sink *part);
 };
 
-/* The kinds, a table a file; name NULL behind the last.  lib_pipe.c lists them. */
-extern const struct part_kind core_parts[]; /* lib_pipe.c: file, bytes, null, string, digest, limit, tee, call */
+/* The kinds, a table a file; name NULL behind the last.  part.c lists the tables. */
+extern const struct part_kind core_parts[];    /* part.c */
 extern const struct part_kind codec_parts[];   /* lib_codec.c */
 extern const struct part_kind archive_parts[]; /* lib_archive.c */
 extern const struct part_kind http_parts[];    /* lib_http.c */
 extern const struct part_kind exec_parts[];    /* lib_exec.c */
+
+/* The kind of any value that a script gives as a part; a path, a Location and a tempfile are files.  Raises for what is none, as an error of
+ * `function`'s argument `number`. */
+const struct part_kind *part_kind(lua_State *L, int index, int number, const char *function);
 
 /* Makes the sink or source of any value that a script gives as one (a part, a path, a Location, a tempfile, a string is a path): for kinds
  * that hold others (tee, http.request, exec).  Raise for what is none; NULL: no memory. */

@@ -145,6 +145,7 @@ extern const struct vm_module vm_modules[]; /* name NULL behind the last */
 
 int luaopen_ocm_file(lua_State *L);
 int luaopen_ocm_log(lua_State *L);
+int luaopen_ocm_pipe(lua_State *L);
 int luaopen_ocm_request(lua_State *L);
 int luaopen_ocm_task(lua_State *L);
 int luaopen_ocm_text(lua_State *L);
@@ -152,5 +153,6 @@ int luaopen_ocm_text(lua_State *L);
 /* Replaces what would go past the program's own: coroutine.resume and .wrap, print, io.stdout. After luaL_openlibs. */
 void lib_coroutine_open(lua_State *L);
 void lib_output_open(lua_State *L);
-/* The path of a source or sink: a path, a Location table, or a tempfile (then *tempfile, if not NULL, is true). Raises for anything else. */
-const char *lib_file_path(lua_State *L, int index, bool *tempfile);
+/* The path of a source or sink, from the value at `index` (which is replaced): a path, a Location table, or a tempfile (then *tempfile, if not
+ * NULL, is true).  NULL: it is none of these, and *wrong says why; a text on the stack may hold that. */
+const char *lib_file_path(lua_State *L, int index, bool *tempfile, const char **wrong);

@@ -85,6 +85,7 @@ static const luaL_Reg native[] = {
     {"ocm.json", luaopen_ocm_json},
     {"ocm.native.file", luaopen_ocm_file},
     {"ocm.native.log", luaopen_ocm_log},
+    {"ocm.native.pipe", luaopen_ocm_pipe},
     {"ocm.native.request", luaopen_ocm_request},
     {"ocm.native.task", luaopen_ocm_task},
     {"ocm.native.text", luaopen_ocm_text},

@@ -7,6 +7,8 @@
 
 struct digest;
 
+enum { DIGEST_TEXT = 16 + 2 * 64 + 1 }; /* room for the text of any digest */
+
 /* `algorithm` by its OCM or OpenSSL name ("sha256"). NULL with e filled: unknown, or libcrypto is missing (e names the package). */
 struct digest *digest_create(const char *algorithm, struct error *e);
 bool digest_update(struct digest *digest, const void *data, size_t length);

@@ -1,10 +1,10 @@
 /* Worker threads: see pool.h.  One mutex guards the two lists; an eventfd wakes the main thread. */
 #include "work/pool.h"
+#include "work/thread.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -19,6 +19,7 @@ struct pool {
     pthread_mutex_t lock;
     pthread_cond_t wanted;  /* workers wait for jobs */
     struct list waiting, finished;
+    struct job *telling;    /* jobs that said something: job_notify */
     struct job **running;   /* a slot a thread: what it works on */
     pthread_t *threads;
     unsigned limit, started, idle, gone;
@@ -39,6 +40,12 @@ static struct job *take_first(struct list *list)
     if (job != NULL && (list->first = job->next) == NULL)
         list->end = &list->first;
     return job;
+}
+
+static void wake(struct pool *pool)
+{
+    uint64_t one = 1;
+    (void)!write(pool->fd, &one, sizeof one);
 }
 
 static void *worker(void *argument)
@@ -62,8 +69,7 @@ static void *worker(void *argument)
         pthread_mutex_lock(&pool->lock);
         pool->running[slot] = NULL;
         append(&pool->finished, job);
-        uint64_t one = 1;
-        (void)!write(pool->fd, &one, sizeof one);
+        wake(pool);
     }
     pool->gone++;
     pthread_mutex_unlock(&pool->lock);
@@ -93,21 +99,13 @@ struct pool *pool_create(unsigned threads, struct error *e)
 
 int pool_fd(const struct pool *pool) { return pool->fd; }
 
-/* The lock is held. Signals stay with the main thread. */
+/* The lock is held. */
 static int start_worker(struct pool *pool)
 {
-    sigset_t all, before;
-    pthread_attr_t attributes;
-    sigfillset(&all);
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, 512 * 1024);
-    pthread_sigmask(SIG_BLOCK, &all, &before);
-    int failed = pthread_create(&pool->threads[pool->started], &attributes, worker, pool);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
-    if (failed == 0)
-        pool->started++;
-    return failed;
+    if (!thread_start(&pool->threads[pool->started], worker, pool))
+        return errno;
+    pool->started++;
+    return 0;
 }
 
 bool pool_submit(struct pool *pool, struct job *job, struct error *e)
@@ -122,6 +120,7 @@ bool pool_submit(struct pool *pool, struct job *job, struct error *e)
     bool taken = pool->started > 0;
     if (taken) {
         job->in_flight = true;
+        job->pool = pool;
         append(&pool->waiting, job);
         pthread_cond_signal(&pool->wanted);
     }
@@ -137,6 +136,14 @@ void pool_reap(struct pool *pool)
     struct job *job = pool->finished.first;
     pool->finished.first = NULL;
     pool->finished.end = &pool->finished.first;
+    for (struct job *told; (told = pool->telling) != NULL;) { /* first: what is finished may be freed */
+        pool->telling = told->next_telling;
+        told->tells = false;
+        pthread_mutex_unlock(&pool->lock);
+        if (!told->abandoned)
+            told->notified(told);
+        pthread_mutex_lock(&pool->lock);
+    }
     pthread_mutex_unlock(&pool->lock);
     while (job != NULL) {
         struct job *next = job->next;
@@ -147,6 +154,19 @@ void pool_reap(struct pool *pool)
             job->reap(job);
         job = next;
     }
+}
+
+void job_notify(struct job *job)
+{
+    struct pool *pool = job->pool;
+    pthread_mutex_lock(&pool->lock);
+    if (!job->tells) {
+        job->tells = true;
+        job->next_telling = pool->telling;
+        pool->telling = job;
+        wake(pool);
+    }
+    pthread_mutex_unlock(&pool->lock);
 }
 
 void pool_wait(struct pool *pool, int milliseconds)

@@ -6,7 +6,7 @@
  * pool: its owner may only set `cancelled`, or let go of it with job_abandon.  `work` looks at `cancelled` at least every
  * few hundred milliseconds and gives up when it is set.
  *
- * Threads start when work waits and none is idle, up to a maximum, and stay. Every function but `work`: main thread. */
+ * Threads start when work waits and none is idle, up to a maximum, and stay. Every function but `work` and job_notify: main thread. */
 #include "base/error.h"
 
 #include <stdatomic.h>
@@ -16,11 +16,15 @@ struct job {
     void (*work)(struct job *);    /* worker thread */
     void (*reap)(struct job *);    /* main thread, once, after work */
     void (*release)(struct job *); /* main thread: frees the job and what it owns */
+    void (*notified)(struct job *); /* main thread, some time after job_notify; only for jobs that call it */
     atomic_bool cancelled;
     void *owner;    /* the submitter's, for its reap */
     bool in_flight; /* between submit and reap */
     bool abandoned; /* nobody waits: reap is skipped and release called */
     struct job *next;
+    struct pool *pool;        /* while it is in flight */
+    struct job *next_telling; /* the pool's */
+    bool tells;
 };
 
 struct pool;
@@ -39,6 +43,9 @@ void pool_reap(struct pool *pool);
 
 /* Waits until `job`, or any other, has finished or `milliseconds` have passed (-1: no limit), then reaps. Returns early on a signal. */
 void pool_wait(struct pool *pool, int milliseconds);
+
+/* From `work`, or a thread that it started and will join: has `notified` called. */
+void job_notify(struct job *job);
 
 /* Cancels the job if it is in flight, and frees it now or when its worker is done with it. */
 void job_abandon(struct job *job);

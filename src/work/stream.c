@@ -51,12 +51,15 @@ static void report(const struct stream *source)
 bool stream_read(struct stream *s, char *data, size_t size, size_t *got, struct error *e)
 {
     *got = 0;
+    if (s->ended)
+        return true;
     if (flow_over(s->flow))
         return error_set(e, ECANCELED, "cancelled");
     if (!s->type->read(s, data, size, got, e))
         return false;
     s->passed += *got;
-    if (s->from == NULL)
+    s->ended = *got == 0;
+    if (s == s->flow->source)
         report(s);
     return true;
 }

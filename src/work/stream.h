@@ -23,23 +23,29 @@ enum {
     STREAM_POLL = 100,          /* milliseconds between two looks at flow_over */
 };
 
-/* What the parts of one pipe share. */
+struct stream;
+
+/* What the parts of one pipe share. Zero-initialise it. */
 struct flow {
-    atomic_bool over;       /* it failed, or was cancelled: all of them give up */
-    uint64_t started;       /* CLOCK_MONOTONIC nanoseconds, for what is said of its progress */
-    uint64_t reported;
+    atomic_bool over;             /* it failed: all parts give up */
+    const atomic_bool *cancelled; /* so they do when this is set (the job's); NULL: there is none */
+    const struct stream *source;  /* whose progress is reported; NULL: nobody's */
+    uint64_t started, reported;   /* CLOCK_MONOTONIC nanoseconds: for that report, by the thread that reads the source */
 };
 
-static inline bool flow_over(struct flow *flow) { return atomic_load_explicit(&flow->over, memory_order_relaxed); }
+static inline bool flow_over(const struct flow *flow)
+{
+    return atomic_load_explicit(&flow->over, memory_order_relaxed) || (flow->cancelled != NULL && atomic_load_explicit(flow->cancelled, memory_order_relaxed));
+}
 static inline void flow_end(struct flow *flow) { atomic_store_explicit(&flow->over, true, memory_order_relaxed); }
-
-struct stream;
 
 struct stream_type {
     const char *name; /* as errors call it: "gunzip" */
     bool computes;    /* it keeps a processor busy: what reads from it better has another thread */
     /* At least one byte and at most `size` to `data`; *got 0 is the end.  False: e filled (by stream_fail). Called through stream_read. */
     bool (*read)(struct stream *s, char *data, size_t size, size_t *got, struct error *e);
+    /* All of the pipe has succeeded: makes appear what the stage wrote on its own (see sink_type). NULL: there is nothing to do. */
+    bool (*commit)(struct stream *s, struct error *e);
     void (*free)(struct stream *s); /* closes and frees; not what it reads from */
 };
 
@@ -48,10 +54,11 @@ struct stream {
     struct stream *from; /* what a stage reads; NULL: a source. The pipe sets it. */
     struct flow *flow;   /* the pipe sets it */
     uint64_t passed;     /* bytes that it gave so far */
+    bool ended;          /* it gave all */
     const char *subject; /* a source's: what it reads, for people ("/tmp/x.gz"); without secrets; its own */
 };
 
-/* Reads: see stream_type. Fails with ECANCELED when the flow is over. */
+/* Reads: see stream_type. Fails with ECANCELED when the flow is over.  Behind the end it gives the end again. */
 bool stream_read(struct stream *s, char *data, size_t size, size_t *got, struct error *e);
 
 /* The same until `size` bytes are there or the end. */
@@ -70,7 +77,7 @@ struct sink;
 struct sink_type {
     const char *name;
     bool computes; /* or waits for a disk or a network: better has another thread than a stream that computes */
-    /* Reads `from` to its end; counts s->written.  What it makes is not to be seen under its name yet. */
+    /* Reads `from` to its end, or to where it needs no more; counts s->written.  What it makes is not to be seen under its name yet. */
     bool (*run)(struct sink *s, struct stream *from, struct error *e);
     /* Everything else has succeeded: makes it appear.  NULL: there is nothing to do. */
     bool (*commit)(struct sink *s, struct error *e);

@@ -144,7 +144,8 @@ def test_failed_copy_leaves_its_target_as_it_was(plugin, folder):
     ('"a\\0b", ocm.tempfile()', "bad argument #1 to 'copy' (a path cannot hold a NUL byte)"),
 ])
 def test_copy_that_fails_says_what_and_where(plugin, arguments, expected):
-    assert plugin.run_error(f"ocm.copy({arguments})") == "run:1: " + expected
+    assert plugin.run_error(f"local copied = ocm.copy({arguments})") == "run:1: " + expected
+    assert plugin.run_error(f"return ocm.copy({arguments})") == expected  # after a tail call nobody knows the line
 
 
 def test_copy_reads_a_named_pipe_while_others_are_served(plugin, folder):

@@ -1,10 +1,12 @@
-/* work/copy: bytes arrive whole with their digest, or not at all, and whatever fails says so.
+/* work/file, in a pipe with a digest: bytes arrive whole, or not at all, and whatever fails says so.
  *
  * Jobs are run here without a pool: `work` is called by the test, or by a thread of its own where it has to wait.  read,
  * write, close and rename fail where a test wants them to (the linker's --wrap). */
 #include "faults.h"
 #include "scratch.h"
-#include "work/copy.h"
+#include "work/file.h"
+#include "work/pipe.h"
+#include "work/stage.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -79,23 +81,42 @@ int __wrap_rename(const char *from, const char *to) { return hits("rename") ? -1
 
 /* ---- helpers ---- */
 
-static struct copy_job *create(const char *source, const char *target, bool in_place)
+/* NULL: no memory. */
+static struct pipe *make(const char *source, const char *target, bool in_place)
 {
-    struct copy_job *copy = copy_job_create(source, target, in_place);
+    struct pipe *copy = pipe_create();
+    if (copy != NULL && pipe_add(copy, file_source_create(source)) && pipe_add(copy, digest_stage_create("sha256")) && pipe_end(copy, file_sink_create(target, in_place)))
+        return copy;
+    if (copy != NULL)
+        copy->job.release(&copy->job);
+    return NULL;
+}
+
+static const char *digest_of(const struct pipe *copy)
+{
+    const struct stream *s = copy->last;
+    while (strcmp(s->type->name, "digest") != 0)
+        s = s->from;
+    return digest_stage_value(s);
+}
+
+static struct pipe *create(const char *source, const char *target, bool in_place)
+{
+    struct pipe *copy = make(source, target, in_place);
     assert_non_null(copy);
     return copy;
 }
 
-static struct copy_job *run(const char *source, const char *target, bool in_place)
+static struct pipe *run(const char *source, const char *target, bool in_place)
 {
-    struct copy_job *copy = create(source, target, in_place);
+    struct pipe *copy = create(source, target, in_place);
     copy->job.work(&copy->job);
     return copy;
 }
 
-static void release(struct copy_job *copy) { copy->job.release(&copy->job); }
+static void release(struct pipe *copy) { copy->job.release(&copy->job); }
 
-static void assert_copied(struct copy_job *copy)
+static void assert_copied(struct pipe *copy)
 {
     if (!copy->ok)
         fail_msg("%s", copy->error.message);
@@ -103,7 +124,7 @@ static void assert_copied(struct copy_job *copy)
 }
 
 /* It failed with this code, and a message that holds the text. */
-static void assert_failed(struct copy_job *copy, int code, const char *text)
+static void assert_failed(struct pipe *copy, int code, const char *text)
 {
     assert_false(copy->ok);
     if (copy->error.code != code || strstr(copy->error.message, text) == NULL)
@@ -136,6 +157,35 @@ static char *noise(size_t length)
 
 /* ---- copies ---- */
 
+/* Without a digest, between file and file, the kernel copies. */
+static void test_a_plain_copy_is_whole(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {0, 1, 131072, 1500000};
+    char *bytes = noise(1500000);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        const char *source = scratch_write("source", bytes, sizes[i]), *target = scratch("target");
+        struct pipe *copy = pipe_create();
+        assert_true(pipe_add(copy, file_source_create(source)) && pipe_end(copy, file_sink_create(target, i % 2 == 1 && exists(target))));
+        copy->job.work(&copy->job);
+        assert_int_equal(copy->bytes, sizes[i]);
+        assert_int_equal(copy->written, sizes[i]);
+        assert_copied(copy);
+        assert_file(target, bytes, sizes[i]);
+    }
+    free(bytes);
+}
+
+static void test_a_file_without_a_size_is_copied_too(void **state)
+{
+    (void)state;
+    struct pipe *copy = pipe_create();
+    assert_true(pipe_add(copy, file_source_create("/proc/self/status")) && pipe_end(copy, file_sink_create(scratch("target"), false)));
+    copy->job.work(&copy->job);
+    assert_true(copy->written > 100);
+    assert_copied(copy);
+}
+
 static void test_bytes_arrive_with_their_count_and_digest(void **state)
 {
     (void)state;
@@ -143,7 +193,7 @@ static void test_bytes_arrive_with_their_count_and_digest(void **state)
     char *bytes = noise(1500000);
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         const char *source = scratch_write("source", bytes, sizes[i]), *target = scratch("target");
-        struct copy_job *copy = run(source, target, false);
+        struct pipe *copy = run(source, target, false);
         assert_true(copy->ok);
         assert_int_equal(copy->bytes, sizes[i]);
         assert_file(target, bytes, sizes[i]);
@@ -154,7 +204,7 @@ static void test_bytes_arrive_with_their_count_and_digest(void **state)
         assert_non_null(fgets(line + 7, sizeof line - 7, reference));
         assert_int_equal(pclose(reference), 0);
         line[7 + 64] = '\0';
-        assert_string_equal(copy->digest, line);
+        assert_string_equal(digest_of(copy), line);
         release(copy);
     }
     free(bytes);
@@ -280,12 +330,12 @@ static void test_a_failing_call_leaves_the_target_as_it_was(void **state)
         const char *message;
     } cases[] = {
         {"read", 1, EIO, "reading "}, {"read", 2, EIO, "reading "}, {"read", 3, EIO, "reading "}, {"write", 1, ENOSPC, "writing "},
-        {"write", 2, EDQUOT, "writing "}, {"write", 3, EFBIG, "writing "}, {"close", 2, EIO, "writing "}, {"rename", 1, EACCES, "creating "},
+        {"write", 2, EDQUOT, "writing "}, {"write", 3, EFBIG, "writing "}, {"close", 1, EIO, "writing "}, {"rename", 1, EACCES, "creating "},
     };
-    char *bytes = noise(700000); /* three pieces */
+    char *bytes = noise(700000); /* more than three pieces */
     const char *source = scratch_write("source", bytes, 700000), *target = scratch_write("target", "old", 3);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct copy_job *copy = create(source, target, false);
+        struct pipe *copy = create(source, target, false);
         fault.call = cases[i].call;
         fault.at = cases[i].at;
         fault.code = cases[i].code;
@@ -307,7 +357,7 @@ static void test_interrupted_and_short_calls_are_no_failures(void **state)
     const char *source = scratch_write("source", bytes, 700000), *target = scratch("target");
     for (size_t i = 0; i < 2; i++)
         for (size_t j = 0; j < 3; j++) {
-            struct copy_job *copy = create(source, target, false);
+            struct pipe *copy = create(source, target, false);
             fault.call = calls[i];
             fault.at = 2;
             fault.code = codes[j];
@@ -323,14 +373,14 @@ static void test_without_memory_it_says_so(void **state)
 {
     (void)state;
     const char *source = scratch_write("source", "x", 1), *target = scratch("target");
-    struct copy_job *copy = NULL;
+    struct pipe *copy = NULL;
     long n = 0;
     while (copy == NULL) {
         faults_memory(++n, false);
-        copy = copy_job_create(source, target, false);
+        copy = make(source, target, false);
         faults_memory(0, false);
     }
-    assert_int_equal(n, 4); /* job, source, target */
+    assert_int_equal(n, 6); /* pipe, source, digest, sink, handoff */
     release(copy);
     for (n = 1;; n++) {
         copy = create(source, target, false);
@@ -351,12 +401,12 @@ static void test_without_memory_it_says_so(void **state)
 
 static void *work(void *job)
 {
-    struct copy_job *copy = job;
+    struct pipe *copy = job;
     copy->job.work(&copy->job);
     return NULL;
 }
 
-static pthread_t begin(struct copy_job *copy)
+static pthread_t begin(struct pipe *copy)
 {
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, work, copy), 0);
@@ -380,7 +430,7 @@ static void test_a_named_pipe_is_read_until_its_writer_ends(void **state)
     char *bytes = noise(LENGTH);
     const char *fifo = scratch("fifo"), *target = scratch("target");
     assert_int_equal(mkfifo(fifo, 0600), 0);
-    struct copy_job *copy = create(fifo, target, false);
+    struct pipe *copy = create(fifo, target, false);
     pthread_t thread = begin(copy); /* waits for a writer */
     int writer = open(fifo, O_WRONLY);
     assert_true(writer >= 0);
@@ -400,7 +450,7 @@ static void test_a_writer_that_writes_nothing_makes_an_empty_file(void **state)
     (void)state;
     const char *fifo = scratch("fifo"), *target = scratch("target");
     assert_int_equal(mkfifo(fifo, 0600), 0);
-    struct copy_job *copy = create(fifo, target, false);
+    struct pipe *copy = create(fifo, target, false);
     pthread_t thread = begin(copy);
     int writer = open(fifo, O_WRONLY);
     close(writer);
@@ -420,7 +470,7 @@ static void test_a_named_pipe_as_the_target_is_written_into(void **state)
     int reader = open(fifo, O_RDONLY | O_NONBLOCK);
     assert_true(reader >= 0);
     assert_int_equal(fcntl(reader, F_SETFL, 0), 0);
-    struct copy_job *copy = create(source, fifo, false);
+    struct pipe *copy = create(source, fifo, false);
     pthread_t thread = begin(copy);
     for (size_t length = 0; length < LENGTH;) {
         ssize_t count = __real_read(reader, got + length, LENGTH - length);
@@ -436,7 +486,7 @@ static void test_a_named_pipe_as_the_target_is_written_into(void **state)
 }
 
 /* Cancels it and asserts that it soon gives up. */
-static void assert_cancels(struct copy_job *copy, pthread_t thread)
+static void assert_cancels(struct pipe *copy, pthread_t thread)
 {
     struct timespec until;
     atomic_store(&copy->job.cancelled, true);
@@ -451,7 +501,7 @@ static void test_cancelling_ends_every_wait(void **state)
     (void)state;
     const char *fifo = scratch("fifo"), *target = scratch("target");
     assert_int_equal(mkfifo(fifo, 0600), 0);
-    struct copy_job *copy = create(fifo, target, false);
+    struct pipe *copy = create(fifo, target, false);
     assert_cancels(copy, begin(copy)); /* for a writer */
     assert_int_equal(entries(scratch("")), 1);
 
@@ -482,6 +532,8 @@ static void test_cancelling_ends_every_wait(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        SCRATCH_TEST(test_a_plain_copy_is_whole),
+        SCRATCH_TEST(test_a_file_without_a_size_is_copied_too),
         SCRATCH_TEST(test_bytes_arrive_with_their_count_and_digest),
         SCRATCH_TEST(test_a_new_file_has_the_usual_mode),
         SCRATCH_TEST(test_in_place_the_file_stays_the_same_one),

@@ -1,0 +1,132 @@
+/* See ring.h.  The lock guards the counters; a slot belongs to the writer until it is filled, to the reader until it is taken. */
+#include "work/ring.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { SLOTS = 4 };
+
+struct slot {
+    size_t length, taken;
+    char data[STREAM_CHUNK];
+};
+
+struct ring {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    size_t filled;      /* slots that wait for the reader */
+    bool ended, failed; /* by the writer */
+    bool closed;        /* by the reader */
+    struct error error; /* when it failed */
+    size_t next;        /* the writer's slot */
+    size_t first;       /* the reader's slot */
+    struct slot slots[SLOTS];
+};
+
+struct ring *ring_create(void)
+{
+    struct ring *ring = malloc(sizeof *ring);
+    if (ring == NULL)
+        return NULL;
+    memset(ring, 0, offsetof(struct ring, slots));
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_mutex_init(&ring->lock, NULL);
+    pthread_cond_init(&ring->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    return ring;
+}
+
+void ring_free(struct ring *ring)
+{
+    if (ring == NULL)
+        return;
+    pthread_cond_destroy(&ring->changed);
+    pthread_mutex_destroy(&ring->lock);
+    free(ring);
+}
+
+/* Waits for a change, but not for long: nobody signals when the flow is over. The lock is held. */
+static void wait_a_little(struct ring *ring)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += STREAM_POLL * 1000000L;
+    if (until.tv_nsec >= 1000000000L) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000L;
+    }
+    (void)pthread_cond_timedwait(&ring->changed, &ring->lock, &until);
+}
+
+char *ring_room(struct ring *ring, const struct flow *flow)
+{
+    pthread_mutex_lock(&ring->lock);
+    while (ring->filled == SLOTS && !ring->closed && !flow_over(flow))
+        wait_a_little(ring);
+    bool room = ring->filled < SLOTS && !ring->closed && !flow_over(flow);
+    pthread_mutex_unlock(&ring->lock);
+    return room ? ring->slots[ring->next].data : NULL;
+}
+
+void ring_fill(struct ring *ring, size_t length)
+{
+    struct slot *slot = &ring->slots[ring->next];
+    slot->length = length;
+    slot->taken = 0;
+    ring->next = (ring->next + 1) % SLOTS;
+    pthread_mutex_lock(&ring->lock);
+    ring->filled++;
+    pthread_cond_signal(&ring->changed);
+    pthread_mutex_unlock(&ring->lock);
+}
+
+void ring_end(struct ring *ring, const struct error *e)
+{
+    pthread_mutex_lock(&ring->lock);
+    ring->ended = true;
+    ring->failed = e != NULL;
+    if (e != NULL)
+        ring->error = *e;
+    pthread_cond_signal(&ring->changed);
+    pthread_mutex_unlock(&ring->lock);
+}
+
+bool ring_take(struct ring *ring, const struct flow *flow, char *data, size_t size, size_t *got, struct error *e)
+{
+    *got = 0;
+    pthread_mutex_lock(&ring->lock);
+    while (ring->filled == 0 && !ring->ended && !flow_over(flow))
+        wait_a_little(ring);
+    bool there = ring->filled > 0, ended = ring->ended, failed = ring->failed;
+    pthread_mutex_unlock(&ring->lock);
+    if (!there) {
+        if (ended && failed)
+            *e = ring->error;
+        return ended ? !failed : error_set(e, ECANCELED, "cancelled");
+    }
+    struct slot *slot = &ring->slots[ring->first];
+    *got = slot->length - slot->taken < size ? slot->length - slot->taken : size;
+    memcpy(data, slot->data + slot->taken, *got);
+    slot->taken += *got;
+    if (slot->taken == slot->length) {
+        ring->first = (ring->first + 1) % SLOTS;
+        pthread_mutex_lock(&ring->lock);
+        ring->filled--;
+        pthread_cond_signal(&ring->changed);
+        pthread_mutex_unlock(&ring->lock);
+    }
+    return true;
+}
+
+void ring_close(struct ring *ring)
+{
+    pthread_mutex_lock(&ring->lock);
+    ring->closed = true;
+    pthread_cond_signal(&ring->changed);
+    pthread_mutex_unlock(&ring->lock);
+}

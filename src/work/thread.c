@@ -1,0 +1,26 @@
+/* See thread.h. */
+#include "work/thread.h"
+
+#include <errno.h>
+#include <signal.h>
+
+enum { STACK_BYTES = 512 * 1024 };
+
+bool thread_start(pthread_t *thread, void *(*run)(void *), void *argument)
+{
+    sigset_t all, before;
+    pthread_attr_t attributes;
+    int failed = pthread_attr_init(&attributes);
+    if (failed != 0) {
+        errno = failed;
+        return false;
+    }
+    (void)pthread_attr_setstacksize(&attributes, STACK_BYTES);
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    failed = pthread_create(thread, &attributes, run, argument);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    errno = failed;
+    return failed == 0;
+}
