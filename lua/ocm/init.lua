@@ -26,6 +26,7 @@ local lazy = {
   pipe = "ocm.pipe", copy = "ocm.pipe", digest_of = "ocm.pipe", blob_digest = "ocm.pipe",
   bytes = "ocm.pipe", null = "ocm.pipe", string = "ocm.pipe",
   digest = "ocm.pipe", limit = "ocm.pipe", tee = "ocm.pipe", map = "ocm.pipe", lines = "ocm.pipe",
+  http = "=ocm.http",
 }
 
 return setmetatable(ocm, {

@@ -178,12 +178,13 @@ bool http_judge(struct http *h)
 
 /* ---- the end of an exchange ---- */
 
-static void log_exchange(struct http *h, const char *outcome)
+/* `name`: "status" or "error" */
+static void log_exchange(struct http *h, const char *name, const char *outcome)
 {
     char milliseconds[32], tries[16];
     (void)snprintf(milliseconds, sizeof milliseconds, "%.1f ms", (http_now() - h->started) * 1e3);
     (void)snprintf(tries, sizeof tries, "%u", h->tries);
-    log_event(LEVEL_DEBUG, "http request", "method", h->method, "url", h->shown.data, "status", outcome, "took", milliseconds, "try", tries, NULL);
+    log_event(LEVEL_DEBUG, "http request", "method", h->method, "url", h->shown.data, name, outcome, "took", milliseconds, "try", tries, NULL);
 }
 
 static bool refuse(struct http *h)
@@ -252,40 +253,37 @@ static bool broke_off(struct http *h)
     h->given += h->skip;
     h->skip = 0;
     h->wait = is_passing(h->result) && fresh && may_repeat(h, sent > 0) ? repeat_after(h, NULL) : -1;
-    log_exchange(h, reason);
+    log_exchange(h, "error", reason);
     if (h->wait >= 0)
         return true;
     const char *again = h->tries > 1 ? " (tried several times)" : "";
     return http_fail(h, EIO, "%s%s", reason, again);
 }
 
-/* What is before it in the pipe is read to its end, also when the server did not want all of it. */
-static bool drain(struct http *h, struct error *e)
+/* libcurl does not ask for a body of no bytes. */
+static bool is_empty_as_announced(struct http *h)
 {
+    char byte;
     size_t got = 0;
-    char *chunk = sends_stream(h) ? malloc(STREAM_CHUNK) : NULL;
-    bool ok = !sends_stream(h) || chunk != NULL || error_set(e, ENOMEM, "out of memory");
-    while (ok && chunk != NULL && (ok = stream_read(h->stream.from, chunk, STREAM_CHUNK, &got, e)) && got > 0)
-        ;
-    free(chunk);
-    if (ok && sends_stream(h) && h->options.length >= 0 && h->stream.from->passed != (uint64_t)h->options.length)
-        ok = error_set(e, EIO, "%s %s: its body is not as long as announced", h->method, h->shown.data);
-    return ok;
+    if (!sends_stream(h) || h->options.length != 0)
+        return true;
+    h->failed = !stream_read(h->stream.from, &byte, 1, &got, &h->failure);
+    return !h->failed && (got == 0 || http_fail(h, EIO, "its body is longer than the 0 bytes that were announced"));
 }
 
-static bool complete(struct http *h, struct error *e)
+static bool complete(struct http *h)
 {
     char is[COUNT_SIZE], wanted[COUNT_SIZE];
     bool head = strcmp(h->method, "HEAD") == 0, success = h->status / 100 == 2;
     int64_t size = head || !success ? -1 : h->options.size >= 0 ? h->options.size : h->validator.length > 0 ? h->total : -1;
     if (h->skip > 0 || (size >= 0 && h->given != (uint64_t)size)) {
-        http_fail(h, EMSGSIZE, "%s bytes instead of the %s that were expected", count_text(h->given, is), count_text(h->skip > 0 ? h->given + h->skip : (uint64_t)size, wanted));
-        return false;
+        uint64_t all = h->skip > 0 ? h->given + h->skip : (uint64_t)size;
+        return http_fail(h, EMSGSIZE, "%s bytes instead of the %s that were expected", count_text(h->given, is), count_text(all, wanted));
     }
     curl_line_give(h->line, true);
     h->line = NULL;
     h->ended = true;
-    return drain(h, e);
+    return is_empty_as_announced(h);
 }
 
 /* The exchange is over: it was the answer, or another follows, or it is an error. */
@@ -301,7 +299,7 @@ static bool conclude(struct http *h, struct error *e)
     } else if (ok) {
         ok = h->fate != FATE_OPEN || http_judge(h);
         (void)snprintf(outcome, sizeof outcome, "%d", h->status);
-        log_exchange(h, outcome);
+        log_exchange(h, "status", outcome);
     }
     if (ok && h->fate == FATE_REFUSE)
         ok = refuse(h);
@@ -311,7 +309,7 @@ static bool conclude(struct http *h, struct error *e)
     if (ok && h->fate == FATE_AGAIN)
         ok = wait_for(h, h->wait, e) ? begin_anew(h) || http_fail(h, ENOMEM, "out of memory") : false;
     if (ok && h->fate == FATE_GIVE)
-        ok = complete(h, e);
+        ok = complete(h);
     if (!ok && h->failed)
         *e = h->failure;
     return ok;
@@ -326,6 +324,8 @@ static bool begin(struct http *h, struct error *e)
         return false;
     }
     h->begun = true;
+    if (sends_stream(h) && h->options.length < 0)
+        h->options.length = stream_size(h->stream.from);
     h->deadline = h->options.timeout > 0 ? http_now() + h->options.timeout : 0;
     return begin_anew(h) || error_set(e, ENOMEM, "out of memory");
 }
@@ -401,7 +401,7 @@ static void http_free(struct stream *s)
 
 struct stream *http_create(const struct http_options *options)
 {
-    static const struct stream_type type = {.name = "http", .read = http_read, .free = http_free};
+    static const struct stream_type type = {.name = "http", .computes = true, .read = http_read, .free = http_free};
     struct http *h = calloc(1, sizeof *h);
     if (h == NULL)
         return NULL;
