@@ -165,7 +165,8 @@ local function request(...)
   if source then parts[2] = made end
   if digest then parts[#parts + 1] = pipe.digest(sink and digest or digest:match "^[^:]*") end
   parts[#parts + 1] = sink or pipe.string(max)
-  local result = pipe.pipe(table.unpack(parts))
+  local ok, result = pcall(pipe.pipe, table.unpack(parts)) -- without this file's name before its text
+  if not ok then error(result, 0) end
   local answer = {
     status = result.status, headers = result.headers, url = result.url, bytes = result.written, digests = result.digests, body = result.string,
   }

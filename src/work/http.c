@@ -106,11 +106,8 @@ static bool wait_for(struct http *h, double seconds, struct error *e)
 
 static bool is_redirect(const struct http *h)
 {
-    char *location = NULL;
     bool status = h->status == 301 || h->status == 302 || h->status == 303 || h->status == 307 || h->status == 308;
-    if (!status || h->options.redirects == 0)
-        return false;
-    return curl.curl_easy_getinfo(h->line->easy, CURLINFO_REDIRECT_URL, &location) == CURLE_OK && location != NULL;
+    return status && h->options.redirects > 0 && http_answer_field(h, "location") != NULL;
 }
 
 /* The strong validator of the answer (RFC 9110 section 8.8), or NULL. */
@@ -199,7 +196,7 @@ static bool refuse(struct http *h)
     return http_fail(h, EIO, "%d%s%s%s%.*s", h->status, space, reason, length > 0 ? ": " : "", (int)length, length > 0 ? h->text.data : "");
 }
 
-/* To where the redirect leads. */
+/* To where the redirect leads. libcurl knows at the end of the exchange. */
 static bool follow(struct http *h)
 {
     char *location = NULL;
@@ -208,8 +205,10 @@ static bool follow(struct http *h)
     (void)curl.curl_easy_getinfo(h->line->easy, CURLINFO_REDIRECT_URL, &location);
     if (h->hops >= h->options.redirects)
         return http_fail(h, ELOOP, "more than %u redirects", h->options.redirects);
-    if (location == NULL || !http_url_parse(location, &there, &e))
-        return http_fail(h, EINVAL, "it redirects to what is no URL: %s", location != NULL ? e.message : "");
+    if (location == NULL)
+        return http_fail(h, EINVAL, "it redirects to nowhere");
+    if (!http_url_parse(location, &there, &e))
+        return http_fail(h, EINVAL, "it redirects to what is no URL: %s", e.message);
     if (!http_url_parse(h->url.data, &here, &e) || !http_url_parse(h->first.data, &first, &e))
         return http_fail(h, EINVAL, "%s", e.message);
     if (here.secure && !there.secure)
@@ -249,9 +248,9 @@ static bool broke_off(struct http *h)
     char text[CURL_ERROR_SIZE];
     const char *reason = http_transfer_reason(h, text, sizeof text);
     (void)curl.curl_easy_getinfo(h->line->easy, CURLINFO_REQUEST_SIZE, &sent);
-    bool fresh = h->given == 0 || h->validator.length > 0;
     h->given += h->skip;
     h->skip = 0;
+    bool fresh = h->given == 0 || h->validator.length > 0;
     h->wait = is_passing(h->result) && fresh && may_repeat(h, sent > 0) ? repeat_after(h, NULL) : -1;
     log_exchange(h, "error", reason);
     if (h->wait >= 0)

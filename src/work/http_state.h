@@ -60,7 +60,7 @@ struct http {
     uint64_t dropped;
 
     /* what was given: `given` bytes of a body that can go on after a break if `validator` is not empty */
-    uint64_t given, skip; /* skip: bytes to come that were given before */
+    uint64_t given, skip; /* skip: bytes to come that were given before, in an answer that begins anew */
     int64_t total;        /* of the whole body; -1: not known */
     struct buffer validator; /* for If-Range; NUL behind */
 

@@ -105,10 +105,10 @@ static size_t drop(struct http *h, const char *data, size_t length)
 static bool give(struct http *h, const char *data, size_t length)
 {
     size_t old = h->skip < length ? (size_t)h->skip : length;
+    h->given += length;
     h->skip -= old;
     data += old;
     length -= old;
-    h->given += length;
     if (h->options.size >= 0 && h->status / 100 == 2 && h->given > (uint64_t)h->options.size) {
         char count[COUNT_SIZE];
         return http_fail(h, EMSGSIZE, "more than the %s bytes that were expected", count_text((uint64_t)h->options.size, count));
@@ -198,11 +198,13 @@ static size_t on_send(char *data, size_t size, size_t count, void *context)
     return ok ? got : CURL_READFUNC_ABORT;
 }
 
-/* libcurl begins anew when a kept connection turns out to be closed. */
+/* libcurl begins anew when a kept connection turns out to be closed, which it can't tell from one that was closed upon the request:
+ * what may not be sent twice is not. */
 static int on_seek(void *context, curl_off_t offset, int origin)
 {
     struct http *h = context;
-    if (origin != SEEK_SET || offset < 0 || (h->options.body == HTTP_STREAM && (h->touched || offset != 0)))
+    bool once = (h->options.body == HTTP_STREAM && h->touched) || !http_is_idempotent(h->method);
+    if (origin != SEEK_SET || offset < 0 || (once && h->sent > 0))
         return CURL_SEEKFUNC_CANTSEEK;
     h->sent = offset;
     return CURL_SEEKFUNC_OK;
@@ -293,6 +295,8 @@ static bool set_body(struct http *h, CURL *easy)
     ok = ok && curl.curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)body_length(h)) == CURLE_OK;
     ok = ok && curl.curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_send) == CURLE_OK && curl.curl_easy_setopt(easy, CURLOPT_READDATA, h) == CURLE_OK;
     ok = ok && curl.curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_seek) == CURLE_OK && curl.curl_easy_setopt(easy, CURLOPT_SEEKDATA, h) == CURLE_OK;
+    if (body_length(h) == 0 && !http_is_idempotent(h->method)) /* on_seek is not asked */
+        ok = ok && curl.curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L) == CURLE_OK;
     (void)curl.curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)SEND_CHUNK);
     return ok;
 }
@@ -451,6 +455,7 @@ const char *http_transfer_reason(struct http *h, char *out, size_t size)
     case CURLE_PARTIAL_FILE:
     case CURLE_RECV_ERROR:
     case CURLE_SEND_ERROR:
+    case CURLE_SEND_FAIL_REWIND:
         (void)snprintf(out, size, "the connection broke off after %s bytes", count_text(h->given, count));
         return out;
     case CURLE_SSL_CONNECT_ERROR: /* these texts are of the other side, and of files */
