@@ -381,8 +381,8 @@ def test_a_post_that_did_not_leave_is_tried_again(plugin):
 
 
 def test_retry_after_is_waited_for(plugin, server):
-    for value in ("1", email.utils.formatdate(time.time() + 2, usegmt=True)):
-        url = server.answers("/x", 429, b"slow down", {"Retry-After": value})
+    for value in (lambda: "1", lambda: email.utils.formatdate(time.time() + 2, usegmt=True)):
+        url = server.answers("/x", 429, b"slow down", {"Retry-After": value()})
         server.gives("/x", b"fine")
         began = time.monotonic()
         assert request(plugin, url)["body"] == "fine"
