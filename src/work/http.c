@@ -400,7 +400,7 @@ static void http_free(struct stream *s)
 
 struct stream *http_create(const struct http_options *options)
 {
-    static const struct stream_type type = {.name = "http", .computes = true, .read = http_read, .free = http_free};
+    static const struct stream_type type = {.name = "http", .read = http_read, .free = http_free};
     struct http *h = calloc(1, sizeof *h);
     if (h == NULL)
         return NULL;
