@@ -44,6 +44,9 @@ struct stream_type {
     bool computes;    /* it keeps a processor busy: what reads from it better has another thread */
     /* At least one byte and at most `size` to `data`; *got 0 is the end.  False: e filled (by stream_fail). Called through stream_read. */
     bool (*read)(struct stream *s, char *data, size_t size, size_t *got, struct error *e);
+    /* Instead of read, where the bytes lie in memory already: they stay there until the next read or lend. *data is room
+     * for STREAM_CHUNK bytes on entry, which it may use.  NULL: it always reads. */
+    bool (*lend)(struct stream *s, char **data, size_t *got, struct error *e);
     /* All of the pipe has succeeded: makes appear what the stage wrote on its own (see sink_type). NULL: there is nothing to do. */
     bool (*commit)(struct stream *s, struct error *e);
     /* How many bytes it is going to give, asked before the first read by whoever will read; -1: it can't know, as NULL. */
@@ -63,7 +66,10 @@ struct stream {
 /* Reads: see stream_type. Fails with ECANCELED when the flow is over.  Behind the end it gives the end again. */
 bool stream_read(struct stream *s, char *data, size_t size, size_t *got, struct error *e);
 
-/* The same until `size` bytes are there or the end. */
+/* Reads to `chunk`, which has room for STREAM_CHUNK bytes, or finds them where the stream has them: *data is where they are. */
+bool stream_next(struct stream *s, char *chunk, char **data, size_t *got, struct error *e);
+
+/* Reads until `size` bytes are there or the end. */
 bool stream_read_full(struct stream *s, char *data, size_t size, size_t *got, struct error *e);
 
 /* How many bytes it is going to give, or -1: see stream_type. For whoever has to announce it; what comes may still differ. */
