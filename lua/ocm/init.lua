@@ -28,6 +28,7 @@ local lazy = {
   digest = "ocm.pipe", limit = "ocm.pipe", tee = "ocm.pipe", map = "ocm.pipe", lines = "ocm.pipe",
   exec = "ocm.exec", command = "ocm.exec",
   fs = "=ocm.fs",
+  http = "=ocm.http",
   crypto = "=ocm.crypto",
 }
 
