@@ -196,22 +196,6 @@ function tempfile:close() end
 ---@return ocm.Tempfile
 function ocm.tempfile() end
 
----@class ocm.CopyResult
----@field bytes integer read
----@field written integer
----@field digests string[] one: "sha256:" and lower-case hexadecimal (FIPS 180-4)
-
---- Copies on another thread and takes the SHA-256 on the way. A source or sink is a path, a Location or a tempfile; named pipes are fine,
---- and are waited for. A tempfile's or pipe's content is written in place; any other file appears whole or not at all. Raises on failure
---- ("copy: opening /nope: No such file or directory"), and for a Location of type remoteURL. Blocks where there is no task.
----
----     local result = ocm.copy(request.resourceLocation, root .. "/blob")
----     resource.digest.value = result.digests[1]:match ":(.*)"
----@param source ocm.AnyLocation
----@param sink ocm.AnyLocation
----@return ocm.CopyResult
-function ocm.copy(source, sink) end
-
 ---- time ----
 
 --- Waits. Blocks where there is no task.

@@ -139,6 +139,21 @@ static const struct file_source *file_at_the_source(const struct stream *s)
     return s->type == &source_type && file->fd >= 0 ? file : NULL;
 }
 
+/* A named pipe can be opened when it has a reader: wait for that one. */
+static int open_in_place(const struct file_sink *file, bool fifo)
+{
+    enum { LOOK = 10 }; /* milliseconds */
+    int fd;
+    while ((fd = open(file->path, O_WRONLY | O_TRUNC | O_CLOEXEC | O_NONBLOCK)) < 0 && errno == ENXIO && fifo) {
+        if (flow_over(file->sink.flow)) {
+            errno = ECANCELED;
+            break;
+        }
+        (void)poll(NULL, 0, LOOK);
+    }
+    return fd;
+}
+
 static bool sink_open(struct file_sink *file, const struct stream *from, struct error *e)
 {
     struct stat source, target;
@@ -151,7 +166,7 @@ static bool sink_open(struct file_sink *file, const struct stream *from, struct 
     } else if (there && read_file != NULL && fstat(read_file->fd, &source) == 0 && source.st_dev == target.st_dev && source.st_ino == target.st_ino) {
         errno = EINVAL; /* opening would empty it before it is read */
     } else {
-        file->fd = open(file->path, O_WRONLY | O_TRUNC | O_CLOEXEC | O_NONBLOCK);
+        file->fd = open_in_place(file, there && S_ISFIFO(target.st_mode));
     }
     return file->fd >= 0 || error_errno(e, errno, "creating %s", file->path);
 }

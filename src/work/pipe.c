@@ -48,12 +48,13 @@ static void work(struct job *job)
     if (pipe->ok && flow_over(&pipe->flow))
         pipe->ok = error_set(&pipe->error, ECANCELED, "cancelled");
     pipe->ok = pipe->ok && commit(pipe, &pipe->error);
-    pipe->bytes = pipe->flow.source->passed;
-    pipe->written = pipe->sink->written;
-    if (pipe->ok)
-        return;
-    flow_end(&pipe->flow);
-    free_parts(pipe);
+    if (pipe->ok) {
+        pipe->bytes = pipe->flow.source->passed;
+        pipe->written = pipe->sink->written;
+    } else {
+        flow_end(&pipe->flow);
+        free_parts(pipe);
+    }
 }
 
 static void release(struct job *job)
