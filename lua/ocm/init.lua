@@ -28,6 +28,7 @@ local lazy = {
   digest = "ocm.pipe", limit = "ocm.pipe", tee = "ocm.pipe", map = "ocm.pipe", lines = "ocm.pipe",
   gzip = "ocm.codec", gunzip = "ocm.codec", zstd = "ocm.codec", unzstd = "ocm.codec", xz = "ocm.codec", unxz = "ocm.codec",
   bzip2 = "ocm.codec", bunzip2 = "ocm.codec", decompress = "ocm.codec",
+  tar = "ocm.archive", untar = "ocm.archive", unzip = "ocm.archive",
 }
 
 return setmetatable(ocm, {
