@@ -235,15 +235,16 @@ static bool move_bytes(struct file_sink *file, struct stream *from, struct error
         return error_set(e, ENOMEM, "out of memory");
     /* the first chunk comes before the target is made: a source that cannot be read leaves no trace */
     bool plain = from->type == &source_type;
+    char *data = chunk;
     size_t got = 0;
-    bool ok = plain ? source_open((struct file_source *)from, e) : stream_read(from, chunk, STREAM_CHUNK, &got, e);
+    bool ok = plain ? source_open((struct file_source *)from, e) : stream_next(from, chunk, &data, &got, e);
     ok = ok && sink_open(file, from, e);
     if (ok && plain && !clone(file, from))
         ok = copy_in_kernel(file, from, e);
     if (ok && plain)
-        ok = stream_read(from, chunk, STREAM_CHUNK, &got, e);
+        ok = stream_next(from, chunk, &data, &got, e);
     while (ok && got > 0)
-        ok = write_whole(file, chunk, got, e) && stream_read(from, chunk, STREAM_CHUNK, &got, e);
+        ok = write_whole(file, data, got, e) && stream_next(from, chunk, &data, &got, e);
     free(chunk);
     return ok;
 }

@@ -46,12 +46,24 @@ static void start(struct handoff *h)
     h->alone = h->ring == NULL;
 }
 
+/* Whether there is a thread, also after this is called. */
+static bool ahead(struct handoff *h)
+{
+    if (h->ring == NULL && !h->alone && h->stream.passed >= AHEAD)
+        start(h);
+    return h->ring != NULL;
+}
+
 static bool handoff_read(struct stream *s, char *data, size_t size, size_t *got, struct error *e)
 {
     struct handoff *h = (struct handoff *)s;
-    if (h->ring == NULL && !h->alone && s->passed >= AHEAD)
-        start(h);
-    return h->ring != NULL ? ring_take(h->ring, s->flow, data, size, got, e) : stream_read(s->from, data, size, got, e);
+    return ahead(h) ? ring_take(h->ring, s->flow, data, size, got, e) : stream_read(s->from, data, size, got, e);
+}
+
+static bool handoff_lend(struct stream *s, char **data, size_t *got, struct error *e)
+{
+    struct handoff *h = (struct handoff *)s;
+    return ahead(h) ? ring_lend(h->ring, s->flow, data, got, e) : stream_read(s->from, *data, STREAM_CHUNK, got, e);
 }
 
 static void handoff_free(struct stream *s)
@@ -67,7 +79,7 @@ static void handoff_free(struct stream *s)
 
 struct stream *handoff_create(void)
 {
-    static const struct stream_type type = {.name = "handoff", .read = handoff_read, .free = handoff_free};
+    static const struct stream_type type = {.name = "handoff", .read = handoff_read, .lend = handoff_lend, .free = handoff_free};
     struct handoff *h = calloc(1, sizeof *h);
     if (h == NULL)
         return NULL;

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { SLOTS = 4 };
+enum { SLOTS = 4, WORTH_WAKING = SLOTS / 2 }; /* waking a thread for every slot costs more than moving its bytes */
 
 struct slot {
     size_t length, taken;
@@ -23,6 +23,7 @@ struct ring {
     struct error error; /* when it failed */
     size_t next;        /* the writer's slot */
     size_t first;       /* the reader's slot */
+    bool lent;          /* that slot, to the reader, by ring_lend */
     struct slot slots[SLOTS];
 };
 
@@ -80,8 +81,8 @@ void ring_fill(struct ring *ring, size_t length)
     slot->taken = 0;
     ring->next = (ring->next + 1) % SLOTS;
     pthread_mutex_lock(&ring->lock);
-    ring->filled++;
-    pthread_cond_signal(&ring->changed);
+    if (++ring->filled == WORTH_WAKING)
+        pthread_cond_signal(&ring->changed);
     pthread_mutex_unlock(&ring->lock);
 }
 
@@ -96,30 +97,62 @@ void ring_end(struct ring *ring, const struct error *e)
     pthread_mutex_unlock(&ring->lock);
 }
 
-bool ring_take(struct ring *ring, const struct flow *flow, char *data, size_t size, size_t *got, struct error *e)
+/* The reader is done with its slot. The lock is held. */
+static void give_back(struct ring *ring)
 {
-    *got = 0;
+    ring->lent = false;
+    ring->first = (ring->first + 1) % SLOTS;
+    if (--ring->filled == SLOTS - WORTH_WAKING)
+        pthread_cond_signal(&ring->changed);
+}
+
+/* The slot with the next bytes; NULL at the end (*ok: it is one), and when it failed. */
+static struct slot *next_slot(struct ring *ring, const struct flow *flow, bool *ok, struct error *e)
+{
     pthread_mutex_lock(&ring->lock);
-    while (ring->filled == 0 && !ring->ended && !flow_over(flow))
-        wait_a_little(ring);
+    if (ring->lent)
+        give_back(ring);
+    if (ring->filled == 0 && !ring->ended)
+        for (wait_a_little(ring); ring->filled == 0 && !ring->ended && !flow_over(flow);)
+            wait_a_little(ring);
     bool there = ring->filled > 0, ended = ring->ended, failed = ring->failed;
     pthread_mutex_unlock(&ring->lock);
-    if (!there) {
-        if (ended && failed)
-            *e = ring->error;
-        return ended ? !failed : error_set(e, ECANCELED, "cancelled");
-    }
-    struct slot *slot = &ring->slots[ring->first];
+    if (there)
+        return &ring->slots[ring->first];
+    if (ended && failed)
+        *e = ring->error;
+    *ok = ended ? !failed : error_set(e, ECANCELED, "cancelled");
+    return NULL;
+}
+
+bool ring_take(struct ring *ring, const struct flow *flow, char *data, size_t size, size_t *got, struct error *e)
+{
+    bool ok = true;
+    struct slot *slot = next_slot(ring, flow, &ok, e);
+    *got = 0;
+    if (slot == NULL)
+        return ok;
     *got = slot->length - slot->taken < size ? slot->length - slot->taken : size;
     memcpy(data, slot->data + slot->taken, *got);
     slot->taken += *got;
     if (slot->taken == slot->length) {
-        ring->first = (ring->first + 1) % SLOTS;
         pthread_mutex_lock(&ring->lock);
-        ring->filled--;
-        pthread_cond_signal(&ring->changed);
+        give_back(ring);
         pthread_mutex_unlock(&ring->lock);
     }
+    return true;
+}
+
+bool ring_lend(struct ring *ring, const struct flow *flow, char **data, size_t *got, struct error *e)
+{
+    bool ok = true;
+    struct slot *slot = next_slot(ring, flow, &ok, e);
+    *got = 0;
+    if (slot == NULL)
+        return ok;
+    *data = slot->data + slot->taken;
+    *got = slot->length - slot->taken;
+    ring->lent = true;
     return true;
 }
 

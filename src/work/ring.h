@@ -20,4 +20,6 @@ void ring_end(struct ring *ring, const struct error *e);
 
 /* As a stream's read: the writer's error is the reader's. */
 bool ring_take(struct ring *ring, const struct flow *flow, char *data, size_t size, size_t *got, struct error *e);
+/* The same without a copy: the bytes stay where they are until the next take or lend. */
+bool ring_lend(struct ring *ring, const struct flow *flow, char **data, size_t *got, struct error *e);
 void ring_close(struct ring *ring);

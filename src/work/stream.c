@@ -48,19 +48,44 @@ static void report(const struct stream *source)
     log_event(LEVEL_DEBUG, "bytes are moving", "source", stream_subject(source), "bytes", bytes, "rate", rate, NULL);
 }
 
-bool stream_read(struct stream *s, char *data, size_t size, size_t *got, struct error *e)
+/* A read or lend is to come: false when there is nothing to ask for, *ok says whether that is the end. */
+static bool goes_on(struct stream *s, size_t *got, bool *ok, struct error *e)
 {
     *got = 0;
-    if (s->ended)
-        return true;
-    if (flow_over(s->flow))
-        return error_set(e, ECANCELED, "cancelled");
-    if (!s->type->read(s, data, size, got, e))
-        return false;
-    s->passed += *got;
-    s->ended = *got == 0;
+    *ok = s->ended || !flow_over(s->flow) || error_set(e, ECANCELED, "cancelled");
+    return *ok && !s->ended;
+}
+
+static void count(struct stream *s, size_t got)
+{
+    s->passed += got;
+    s->ended = got == 0;
     if (s == s->flow->source)
         report(s);
+}
+
+bool stream_read(struct stream *s, char *data, size_t size, size_t *got, struct error *e)
+{
+    bool ok;
+    if (!goes_on(s, got, &ok, e))
+        return ok;
+    if (!s->type->read(s, data, size, got, e))
+        return false;
+    count(s, *got);
+    return true;
+}
+
+bool stream_next(struct stream *s, char *chunk, char **data, size_t *got, struct error *e)
+{
+    bool ok;
+    *data = chunk;
+    if (s->type->lend == NULL)
+        return stream_read(s, chunk, STREAM_CHUNK, got, e);
+    if (!goes_on(s, got, &ok, e))
+        return ok;
+    if (!s->type->lend(s, data, got, e))
+        return false;
+    count(s, *got);
     return true;
 }
 

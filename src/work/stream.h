@@ -44,6 +44,9 @@ struct stream_type {
     bool computes;    /* it keeps a processor busy: what reads from it better has another thread */
     /* At least one byte and at most `size` to `data`; *got 0 is the end.  False: e filled (by stream_fail). Called through stream_read. */
     bool (*read)(struct stream *s, char *data, size_t size, size_t *got, struct error *e);
+    /* Instead of read, where the bytes lie in memory already: they stay there until the next read or lend. *data is room
+     * for STREAM_CHUNK bytes on entry, which it may use.  NULL: it always reads. */
+    bool (*lend)(struct stream *s, char **data, size_t *got, struct error *e);
     /* All of the pipe has succeeded: makes appear what the stage wrote on its own (see sink_type). NULL: there is nothing to do. */
     bool (*commit)(struct stream *s, struct error *e);
     void (*free)(struct stream *s); /* closes and frees; not what it reads from */
@@ -61,7 +64,10 @@ struct stream {
 /* Reads: see stream_type. Fails with ECANCELED when the flow is over.  Behind the end it gives the end again. */
 bool stream_read(struct stream *s, char *data, size_t size, size_t *got, struct error *e);
 
-/* The same until `size` bytes are there or the end. */
+/* Reads to `chunk`, which has room for STREAM_CHUNK bytes, or finds them where the stream has them: *data is where they are. */
+bool stream_next(struct stream *s, char *chunk, char **data, size_t *got, struct error *e);
+
+/* Reads until `size` bytes are there or the end. */
 bool stream_read_full(struct stream *s, char *data, size_t size, size_t *got, struct error *e);
 
 /* What the source at the beginning reads: "/tmp/x.gz". */
