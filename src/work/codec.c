@@ -149,6 +149,9 @@ static bool step(struct codec *c, struct coding *coding, struct error *e)
     return fail_corrupt(c, coding->why, e);
 }
 
+/* An encoder is first given a whole chunk, or all there is: knowing that it is all, it needs no threads, and says the size. */
+static bool first_of_encoder(const struct codec *c) { return c->coder->begins == NULL && c->taken == 0; }
+
 static bool codec_read(struct stream *s, char *data, size_t size, size_t *got, struct error *e)
 {
     struct codec *c = (struct codec *)s;
@@ -167,7 +170,7 @@ static bool codec_read(struct stream *s, char *data, size_t size, size_t *got, s
             return false;
         if (c->over)
             break;
-        if (!c->pending && !refill(c, 1, e))
+        if (!c->pending && !refill(c, first_of_encoder(c) ? sizeof c->in : 1, e))
             return false;
         if (!step(c, &coding, e))
             return false;

@@ -1,6 +1,7 @@
 /* zstd, on libzstd. See coder.h. */
 #include "base/lazy.h"
 #include "work/coder.h"
+#include "work/thread.h"
 
 #include <errno.h>
 #include <zstd.h>
@@ -63,6 +64,10 @@ static void *no_memory(struct error *e)
 
 /* ---- compressing ---- */
 
+/* Its own threads, as the tool has one: what comes out is the same for any number of them but none.  Above THREADED the jobs that they are given take
+ * seconds, which ending early would wait for. */
+enum { THREADED = 9, THREADS_MOST = 4 };
+
 static void *open_encoder(int level, struct error *e)
 {
     if (!lazy_load(&library, e))
@@ -76,6 +81,8 @@ static void *open_encoder(int level, struct error *e)
         error_set(e, EINVAL, "libzstd has no level %d", level);
         return NULL;
     }
+    if (level <= THREADED) /* refused by a libzstd that was built without */
+        (void)zstd.ZSTD_CCtx_setParameter(context, ZSTD_c_nbWorkers, (int)thread_processors(THREADS_MOST));
     return context;
 }
 

@@ -11,7 +11,6 @@
 #include "work/zlib_library.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -115,17 +114,10 @@ static void *run(void *argument)
     return NULL;
 }
 
-static unsigned processors(void)
-{
-    cpu_set_t set;
-    int count = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-    return count < THREADS_MOST ? (unsigned)count : THREADS_MOST;
-}
-
 /* Everything that was read so far is out: the ring may change its size. */
 static void start_threads(struct gzip *g)
 {
-    unsigned wanted = processors();
+    unsigned wanted = thread_processors(THREADS_MOST);
     struct block *before = block_of(g, g->filled - 1); /* holds the next dictionary */
     unsigned ring = 1;
     while (ring < wanted * 2 && (g->blocks[ring] = malloc(sizeof *g->blocks[ring])) != NULL)
