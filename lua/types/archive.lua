@@ -33,6 +33,7 @@ function ocm.tar(directory, options) end
 ---@field links? boolean symbolic and hard links are made if they stay inside; otherwise they are errors. By default false
 
 --- A sink: extracts a tar of any kind (ustar, pax, GNU, v7), not compressed: a stage before it decompresses. The result's `entries` counts them.
+--- One that stops between two entries, without tar's own end, is taken for whole, as tar itself does.
 ---
 --- Nothing leaves the directory: absolute names, `..`, devices, named pipes and sockets fail the pipe, in the entry's name, and nothing is written
 --- through a link. Setuid, setgid and sticky bits are dropped and the umask is applied; directories stay writable; owners and times are new.

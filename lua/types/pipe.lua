@@ -12,12 +12,12 @@ local ocm = {}
 
 --- What bytes come from: a path, a Location (`localFile`, `unixNamedPipe`, `remoteURL`), a tempfile, or a part that is a source. A named pipe is
 --- waited for.
----@alias ocm.Source ocm.AnyLocation|ocm.Part
+---@alias ocm.PipeSource ocm.AnyLocation|ocm.Part
 
 --- Where bytes go: a path, a Location (`localFile`, `unixNamedPipe`), a tempfile, or a part that is a sink. A tempfile, and whatever is no regular
 --- file, is written into. Any other file appears whole or not at all: it is written beside its place (`.ocmlua-….part`), and renamed when all of
 --- the pipe has succeeded. Its mode is what the umask leaves of 0666; nothing is flushed to the disk (fsync).
----@alias ocm.Sink ocm.AnyLocation|ocm.Part
+---@alias ocm.PipeSink ocm.AnyLocation|ocm.Part
 
 ---@class ocm.Moved
 ---@field bytes integer read from the source
@@ -33,8 +33,8 @@ local ocm = {}
 ---     local out = ocm.tempfile()
 ---     local moved = ocm.pipe(request.location, ocm.gunzip(), ocm.digest "sha256", ocm.zstd { level = 9 }, ocm.digest "sha256", out)
 ---     return { location = out, unpacked = moved.digests[1] }
----@param source ocm.Source
----@param ... ocm.Part|ocm.Sink stages, and last the sink
+---@param source ocm.PipeSource
+---@param ... ocm.Part|ocm.PipeSink stages, and last the sink
 ---@return ocm.Moved
 function ocm.pipe(source, ...) end
 
@@ -42,15 +42,15 @@ function ocm.pipe(source, ...) end
 ---
 ---     local result = ocm.copy(request.resourceLocation, root .. "/blob")
 ---     resource.digest.value = result.digests[1]:match ":(.*)"
----@param source ocm.Source
----@param sink ocm.Sink
+---@param source ocm.PipeSource
+---@param sink ocm.PipeSink
 ---@return ocm.Moved moved `digests` has one element
 function ocm.copy(source, sink) end
 
 --- The digest of what a source gives.
 ---
 ---     assert(ocm.digest_of(file) == "sha256:" .. expected)
----@param source ocm.Source
+---@param source ocm.PipeSource
 ---@param algorithm? string see `ocm.digest`
 ---@return string digest "sha256:…"
 function ocm.digest_of(source, algorithm) end
@@ -58,7 +58,7 @@ function ocm.digest_of(source, algorithm) end
 --- The digest of a blob as a component descriptor has it (normalisation genericBlobDigest/v1).
 ---
 ---     resource.digest = ocm.blob_digest(location)
----@param source ocm.Source
+---@param source ocm.PipeSource
 ---@param algorithm? "sha256"|"sha512" default "sha256"
 ---@return ocm.Digest digest { hashAlgorithm = "SHA-256", normalisationAlgorithm = "genericBlobDigest/v1", value = hexadecimal }
 function ocm.blob_digest(source, algorithm) end
@@ -102,7 +102,7 @@ function ocm.limit(bytes) end
 --- Lets everything pass, and gives it to another sink, too. A file there appears when the whole pipe has succeeded.
 ---
 ---     ocm.pipe(source, ocm.tee(archive), ocm.untar(folder))
----@param sink ocm.Sink
+---@param sink ocm.PipeSink
 ---@return ocm.Part
 function ocm.tee(sink) end
 

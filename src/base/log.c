@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/buffer.h"
 #include "base/json.h"
+#include "base/log_lines.h"
 #include "base/secret.h"
 
 #include <errno.h>
@@ -56,15 +57,6 @@ static size_t cut(const char *text, size_t length, size_t limit)
     while (at > 0 && limit - at < 4 && ((unsigned char)text[at] & 0xC0) == 0x80)
         at--;
     return at;
-}
-
-/* The length without a UTF-8 sequence that may not be whole yet at the end. */
-static size_t cut_before_last(const char *text, size_t length)
-{
-    size_t at = length;
-    while (at > 0 && length - at < 3 && ((unsigned char)text[at - 1] & 0xC0) == 0x80)
-        at--;
-    return at > 0 && (unsigned char)text[at - 1] >= 0xC0 ? at - 1 : length;
 }
 
 static bool reserved(const char *name) { return strcmp(name, "time") == 0 || strcmp(name, "level") == 0 || strcmp(name, "msg") == 0; }
@@ -234,17 +226,19 @@ void log_write(enum log_level level, const char *msg, size_t length, const struc
     }
     struct buffer text = {0};
     struct log_attribute redacted[MOST];
-    size_t ends[MOST], used = 0;
+    size_t names[MOST], ends[MOST], used = 0;
     if (count > MOST)
         count = MOST;
     bool ok = secret_redact(&text, msg, length);
     length = text.length;
     for (; ok && used < count; used++) {
-        ok = secret_redact_json(&text, attributes[used].json, attributes[used].length);
+        ok = secret_redact(&text, attributes[used].name, strlen(attributes[used].name)) && buffer_add(&text, '\0');
+        names[used] = text.length;
+        ok = ok && secret_redact_json(&text, attributes[used].json, attributes[used].length);
         ends[used] = text.length;
     }
     for (size_t i = 0, start = length; ok && i < count; start = ends[i++])
-        redacted[i] = (struct log_attribute){attributes[i].name, text.data + start, ends[i] - start};
+        redacted[i] = (struct log_attribute){text.data + start, text.data + names[i], ends[i] - names[i]};
     if (ok) /* else: no memory to hide what must be hidden, so the line is not written */
         write_line(level, text.data, length, redacted, count);
     buffer_free(&text);
@@ -277,25 +271,14 @@ void log_event(enum log_level level, const char *msg, ...)
 
 /* ---- the thread ---- */
 
-/* Takes what stands in the pipe and logs its whole lines; `rest` keeps the last, unfinished one. False: nothing stood there. */
-static bool read_output(struct buffer *rest)
+/* Takes what stands in the pipe. False: nothing did. */
+static bool read_output(struct log_lines *lines)
 {
     char chunk[4096];
     ssize_t got = read(state.output, chunk, sizeof chunk);
     if (got <= 0)
         return false;
-    for (ssize_t i = 0; i < got; i++) {
-        if (chunk[i] == '\n' || rest->length >= LINE_MAX_BYTES / 6) {
-            size_t whole = chunk[i] == '\n' ? rest->length : cut_before_last(rest->data, rest->length);
-            if (whole > 0)
-                log_write(LEVEL_INFO, rest->data, whole, NULL, 0);
-            if (whole > 0)
-                memmove(rest->data, rest->data + whole, rest->length - whole);
-            rest->length -= whole;
-        }
-        if (chunk[i] != '\n')
-            (void)buffer_add(rest, chunk[i]);
-    }
+    log_lines_add(lines, chunk, (size_t)got);
     return true;
 }
 
@@ -334,17 +317,16 @@ static void send_some(const struct buffer *sending, size_t *sent)
 
 static void *run(void *unused)
 {
-    struct buffer sending = {0}, rest = {0};
+    struct buffer sending = {0};
+    struct log_lines lines = {.level = LEVEL_INFO};
     size_t sent = 0;
     for (;;) {
         bool stopping = refill(&sending, &sent);
         bool pending = sent < sending.length;
         if (stopping && !pending) { /* the last words of child processes, then the end */
-            while (read_output(&rest))
+            while (read_output(&lines))
                 ;
-            if (rest.length > 0)
-                log_write(LEVEL_INFO, rest.data, rest.length, NULL, 0);
-            buffer_clear(&rest);
+            log_lines_end(&lines);
             (void)refill(&sending, &sent);
             if (sent == sending.length)
                 break;
@@ -358,12 +340,12 @@ static void *run(void *unused)
             (void)!read(state.wake, &count, sizeof count);
         }
         if (fds[1].revents & (POLLIN | POLLHUP))
-            (void)read_output(&rest);
+            (void)read_output(&lines);
         if (pending && fds[2].revents != 0)
             send_some(&sending, &sent);
     }
     buffer_free(&sending);
-    buffer_free(&rest);
+    log_lines_end(&lines);
     pthread_mutex_lock(&state.lock);
     state.running = false;
     pthread_cond_broadcast(&state.flushed);

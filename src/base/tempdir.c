@@ -45,6 +45,7 @@ bool tempdir_create(struct tempdir *dir, const char *id, struct error *e)
             return error_set(e, ENAMETOOLONG, "$TMPDIR is too long");
         if (mkdtemp(dir->path) == NULL)
             return error_errno(e, errno, "creating the run directory %s", dir->path);
+        (void)chmod(dir->path, 0700); /* the umask may have taken rights from its owner */
         int fd = open(dir->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         struct stat mine, there;
         if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &mine) == 0 && stat(dir->path, &there) == 0 && mine.st_ino == there.st_ino) {

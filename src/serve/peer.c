@@ -1,59 +1,66 @@
 /* Deadlines of connections: see peer.h.
  *
- * libmicrohttpd's own timeout starts anew with every byte, so a sender that drips is never late; and it does not tell when
- * the first byte of a request comes.  For a connection kept open that moment is seen by an epoll of our own, which a
- * connection joins when it has been quiet for a second: those that are busy cost nothing. */
+ * libmicrohttpd's own timeout starts anew with every byte, so a sender that drips is never late; and it tells nobody that
+ * it has read a part of a request line.  So its recv is ours (the linker's --wrap), which counts: a byte read between two
+ * requests begins the next one, and so does one that came with the end of the last one. */
 #include "serve/peer.h"
 
 #include <stdlib.h>
-#include <sys/epoll.h>
+#include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 static const uint64_t SECOND = 1000000000, SLOW = 15 * SECOND, KEPT = 120 * SECOND;
 enum { ENOUGH_BYTES = 64 * 1024 };
 
-void peers_init(struct peers *peers) { *peers = (struct peers){.watch = -1}; }
+static struct peers *reading; /* whose connections libmicrohttpd reads */
+
+void peers_init(struct peers *peers)
+{
+    *peers = (struct peers){0};
+    reading = peers;
+}
 
 void peers_free(struct peers *peers)
 {
-    if (peers->watch >= 0)
-        close(peers->watch);
-    peers->watch = -1;
+    free(peers->by_fd);
+    *peers = (struct peers){0};
+    reading = NULL;
 }
 
-static void due(struct peers *peers, uint64_t when)
+static void set_deadline(struct peers *peers, struct peer *peer, uint64_t when)
 {
+    peer->deadline = when;
     if (peers->next_sweep == 0 || when < peers->next_sweep)
         peers->next_sweep = when;
 }
 
-static void unwatch(struct peers *peers, struct peer *peer)
-{
-    if (!peer->watched)
-        return;
-    struct epoll_event event = {0};
-    (void)epoll_ctl(peers->watch, EPOLL_CTL_DEL, peer->fd, &event);
-    peer->watched = 0;
-    peers->watched--;
-}
-
 struct peer *peer_add(struct peers *peers, int fd, uint64_t now)
 {
+    size_t at = (size_t)fd;
+    if (at >= peers->fds) {
+        size_t fds = 2 * at + 64;
+        struct peer **by_fd = realloc(peers->by_fd, fds * sizeof(struct peer *));
+        if (by_fd == NULL)
+            return NULL;
+        memset(by_fd + peers->fds, 0, (fds - peers->fds) * sizeof(struct peer *));
+        peers->by_fd = by_fd;
+        peers->fds = fds;
+    }
     struct peer *peer = calloc(1, sizeof *peer);
     if (peer == NULL)
         return NULL;
-    *peer = (struct peer){.fd = fd, .state = PEER_HEAD, .deadline = now + SLOW, .next = peers->first};
+    *peer = (struct peer){.fd = fd, .state = PEER_HEAD, .next = peers->first};
     if (peer->next != NULL)
         peer->next->previous = peer;
     peers->first = peer;
-    due(peers, peer->deadline);
+    peers->by_fd[at] = peer;
+    set_deadline(peers, peer, now + SLOW);
     return peer;
 }
 
 void peer_remove(struct peers *peers, struct peer *peer)
 {
-    unwatch(peers, peer);
+    peers->by_fd[peer->fd] = NULL;
     *(peer->previous != NULL ? &peer->previous->next : &peers->first) = peer->next;
     if (peer->next != NULL)
         peer->next->previous = peer->previous;
@@ -62,21 +69,19 @@ void peer_remove(struct peers *peers, struct peer *peer)
 
 void peer_head(struct peers *peers, struct peer *peer, uint64_t now)
 {
-    unwatch(peers, peer);
     if (peer->state == PEER_HEAD)
         return; /* it began before */
     peer->state = PEER_HEAD;
-    peer->deadline = now + SLOW;
-    due(peers, peer->deadline);
+    set_deadline(peers, peer, now + SLOW);
 }
 
-void peer_body(struct peers *peers, struct peer *peer, uint64_t now)
+void peer_body(struct peers *peers, struct peer *peer, size_t head, uint64_t body, bool chunked, uint64_t now)
 {
-    unwatch(peers, peer);
     peer->state = PEER_BODY;
-    peer->deadline = now + SLOW;
     peer->progress = 0;
-    due(peers, peer->deadline);
+    peer->expected = body < UINT64_MAX - head ? head + body : UINT64_MAX;
+    peer->chunked = chunked;
+    set_deadline(peers, peer, now + SLOW);
 }
 
 void peer_progress(struct peer *peer, size_t bytes, uint64_t now)
@@ -94,37 +99,40 @@ void peer_busy(struct peer *peer)
     peer->deadline = 0;
 }
 
+/* A chunked request is over at its last chunk; trailers, which nobody sends, count as more. */
 void peer_kept(struct peers *peers, struct peer *peer, uint64_t now)
 {
-    peer->state = PEER_KEPT;
-    peer->deadline = now + KEPT;
-    due(peers, now + SECOND);
+    peer->unclear |= peer->chunked && memcmp(peer->last, "0\r\n\r\n", PEER_END_BYTES) != 0;
+    bool more = peer->unclear || (!peer->chunked && peer->received > peer->expected);
+    peer->received = more && !peer->chunked && peer->received > peer->expected ? peer->received - peer->expected : 0;
+    peer->state = more ? PEER_HEAD : PEER_KEPT;
+    set_deadline(peers, peer, now + (more ? SLOW : KEPT));
 }
 
-void peers_look(struct peers *peers, uint64_t now)
+static void count(const char *bytes, size_t length, struct peer *peer)
 {
-    struct epoll_event events[32];
-    int count = peers->watched > 0 ? epoll_wait(peers->watch, events, 32, 0) : 0;
-    for (int i = 0; i < count; i++) {
-        struct peer *peer = events[i].data.ptr;
-        unwatch(peers, peer);
-        peer->state = PEER_HEAD;
-        peer->deadline = now + SLOW;
-        due(peers, peer->deadline);
-    }
+    size_t more = length < PEER_END_BYTES ? length : PEER_END_BYTES;
+    memmove(peer->last, peer->last + more, PEER_END_BYTES - more);
+    memcpy(peer->last + PEER_END_BYTES - more, bytes + length - more, more);
+    peer->received += length;
 }
 
-/* From now on the watch reports its next byte. Without one, the longer deadline has to do. */
-static void watch(struct peers *peers, struct peer *peer)
+ssize_t __real_recv(int fd, void *bytes, size_t length, int flags);
+ssize_t __wrap_recv(int fd, void *bytes, size_t length, int flags);
+
+__attribute__((used)) ssize_t __wrap_recv(int fd, void *bytes, size_t length, int flags)
 {
-    if (peers->watch < 0)
-        peers->watch = epoll_create1(EPOLL_CLOEXEC);
-    struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLONESHOT, .data.ptr = peer};
-    if (peers->watch < 0 || epoll_ctl(peers->watch, EPOLL_CTL_ADD, peer->fd, &event) != 0)
-        return;
-    peer->watched = 1;
-    peers->watched++;
+    ssize_t got = __real_recv(fd, bytes, length, flags);
+    if (got <= 0 || reading == NULL || (size_t)fd >= reading->fds || reading->by_fd[fd] == NULL)
+        return got;
+    struct peer *peer = reading->by_fd[fd];
+    count(bytes, (size_t)got, peer);
+    if (peer->state == PEER_KEPT)
+        peer_head(reading, peer, reading->now);
+    return got;
 }
+
+void peers_look(struct peers *peers, uint64_t now) { peers->now = now; }
 
 void peers_sweep(struct peers *peers, uint64_t now)
 {
@@ -137,14 +145,8 @@ void peers_sweep(struct peers *peers, uint64_t now)
         if (now >= peer->deadline) {
             (void)shutdown(peer->fd, SHUT_RDWR);
             peer->deadline = 0;
-            continue;
+        } else {
+            set_deadline(peers, peer, peer->deadline);
         }
-        if (peer->state == PEER_KEPT && !peer->watched) {
-            if (peer->deadline - KEPT + SECOND <= now)
-                watch(peers, peer);
-            else
-                due(peers, peer->deadline - KEPT + SECOND);
-        }
-        due(peers, peer->deadline);
     }
 }

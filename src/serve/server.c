@@ -43,7 +43,7 @@ struct exchange {
     struct buffer path;  /* decoded */
     struct buffer body;
     size_t discarded;    /* bytes of a body that is too long */
-    bool begun, received, answered, suspended, too_long;
+    bool begun, received, answered, suspended, too_long, no_memory;
 };
 
 static struct peer *peer_of(struct MHD_Connection *connection)
@@ -122,6 +122,15 @@ static enum MHD_Result refuse(struct exchange *x, unsigned status, const char *t
 
 /* ---- the request ---- */
 
+/* Whether a Host header has this name, with a port or without one. */
+static bool is_own(const char *host, const char *name)
+{
+    size_t length = strlen(name);
+    if (strncasecmp(host, name, length) != 0)
+        return false;
+    return host[length] == '\0' || (host[length] == ':' && strspn(host + length + 1, "0123456789") == strlen(host + length + 1));
+}
+
 /* A browser must not drive a plugin: no page has business here, and a name that points at this machine is not ours. */
 static const char *foreign(const struct exchange *x)
 {
@@ -133,12 +142,11 @@ static const char *foreign(const struct exchange *x)
     const char *host = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, "Host");
     if (host == NULL)
         return "there is no Host header";
-    size_t length = *host == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":");
     static const char *const own[] = {"localhost", "127.0.0.1", "[::1]"};
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
-        if (length == strlen(own[i]) && strncasecmp(host, own[i], length) == 0)
+        if (is_own(host, own[i]))
             return NULL;
-    if (listener->host[0] != '\0' && length == strlen(listener->host) && strncasecmp(host, listener->host, length) == 0)
+    if (listener->host[0] != '\0' && is_own(host, listener->host))
         return NULL;
     return "the Host header names another machine";
 }
@@ -176,11 +184,24 @@ static bool read_target(struct exchange *x, struct error *e)
     return true;
 }
 
-static enum MHD_Result too_long(struct exchange *x)
+static enum MHD_Result refuse_body(struct exchange *x)
 {
     char text[96];
+    if (x->no_memory)
+        return refuse(x, MHD_HTTP_INTERNAL_SERVER_ERROR, "not enough memory for the body");
     (void)snprintf(text, sizeof text, "the body is longer than limits.body allows: %zu bytes", vm_limits(x->server->vm)->body);
     return refuse(x, MHD_HTTP_CONTENT_TOO_LARGE, text);
+}
+
+/* How much there is to come of the request, for who looks at slow senders. */
+static void watch_body(struct exchange *x, const char *length)
+{
+    struct peer *peer = peer_of(x->connection);
+    if (peer == NULL)
+        return;
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    bool chunked = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, "Transfer-Encoding") != NULL;
+    peer_body(&x->server->peers, peer, info != NULL ? info->header_size : SIZE_MAX, length != NULL ? strtoull(length, NULL, 10) : 0, chunked, x->server->now);
 }
 
 /* The head is there. */
@@ -189,9 +210,8 @@ static enum MHD_Result begin(struct exchange *x)
     struct server *server = x->server;
     struct error e;
     size_t limit = vm_limits(server->vm)->body;
-    struct peer *peer = peer_of(x->connection);
-    if (peer != NULL)
-        peer_body(&server->peers, peer, server->now);
+    const char *length = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, "Content-Length");
+    watch_body(x, length);
     x->body.limit = limit;
     if (server->quiesced)
         return refuse(x, MHD_HTTP_SERVICE_UNAVAILABLE, "the plugin is shutting down");
@@ -212,12 +232,11 @@ static enum MHD_Result begin(struct exchange *x)
             result = queue_answer(x);
         return result;
     }
-    const char *length = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, "Content-Length");
     if (length != NULL && strtoull(length, NULL, 10) > limit) {
         /* A sender that is not asked first is easier to answer when it has sent all: so a body that is not absurd is read, and dropped. */
         x->too_long = true;
         if (strtoull(length, NULL, 10) / DRAIN_TIMES > limit || MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, "Expect") != NULL)
-            return too_long(x);
+            return refuse_body(x);
     } else if (length != NULL) {
         (void)buffer_reserve(&x->body, (size_t)strtoull(length, NULL, 10));
     }
@@ -231,6 +250,7 @@ static enum MHD_Result collect(struct exchange *x, const char *data, size_t *siz
         peer_progress(peer, *size, x->server->now);
     if (!x->too_long && !buffer_append(&x->body, data, *size)) {
         x->too_long = true;
+        x->no_memory = *size <= x->body.limit - x->body.length;
         buffer_free(&x->body);
     }
     if (x->too_long) {
@@ -289,7 +309,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
     if (*size > 0)
         return collect(x, data, size);
     if (x->too_long)
-        return too_long(x);
+        return refuse_body(x);
     if (!x->received)
         start(x);
     x->suspended = false;

@@ -56,7 +56,9 @@ static int l_write(lua_State *L)
         luaL_argexpected(L, lua_istable(L, 3), 3, "table of attributes");
         for (lua_pushnil(L); lua_next(L, 3) != 0 && count < MOST;) {
             luaL_argcheck(L, lua_type(L, -2) == LUA_TSTRING, 3, "attributes have names: { name = value }");
-            attributes[count].name = lua_tostring(L, -2);
+            size_t name_length;
+            attributes[count].name = lua_tolstring(L, -2, &name_length);
+            luaL_argcheck(L, strlen(attributes[count].name) == name_length, 3, "an attribute's name has a zero byte");
             encode(L, lua_gettop(L), values);
             ends[count++] = values->length;
             lua_pop(L, 1);

@@ -7,6 +7,7 @@
  * query() -> table | nil, message      decoded; of repeated names the first
  * segments() -> list | nil, message    the path between its slashes, each decoded
  * credentials() -> value | nil, message    the Authorization header, decoded; nil alone: none
+ * Of these, all raise when there is no memory.
  * answer(status, type, text)           the answer, instead of what was set before
  * answer_json(value) -> true | nil, message    a 200 with the value
  * field(name, value)                   a further header of the answer */
@@ -17,6 +18,7 @@
 #include "vm/value.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <string.h>
 
 static struct vm_request *request_of(lua_State *L)
@@ -28,18 +30,30 @@ static struct vm_request *request_of(lua_State *L)
     return request;
 }
 
-static int fail(lua_State *L, const char *message)
+static int no_memory(lua_State *L) { return luaL_error(L, "not enough memory"); }
+
+/* What the caller may be told it did wrong; that there is no memory is not its fault. */
+static int fail(lua_State *L, const struct error *e)
 {
+    if (e->code == ENOMEM)
+        return no_memory(L);
     luaL_pushfail(L);
-    lua_pushstring(L, message);
+    lua_pushstring(L, e->message);
     return 2;
+}
+
+/* What is not remembered cannot be hidden. */
+static void remember(lua_State *L, const char *authorization)
+{
+    if (!secret_remember(authorization, strlen(authorization)))
+        no_memory(L);
 }
 
 static int l_json(lua_State *L)
 {
     struct vm_request *request = request_of(L);
     struct error e;
-    return value_decode(L, request->body, request->body_length, &e) ? 1 : fail(L, e.message);
+    return value_decode(L, request->body, request->body_length, &e) ? 1 : fail(L, &e);
 }
 
 static int l_body(lua_State *L)
@@ -57,12 +71,16 @@ static int l_header(lua_State *L)
 }
 
 /* The visitor must not raise (libmicrohttpd's frames are around it), so it only collects bytes. */
+struct headers {
+    struct buffer *all;
+    bool missing; /* there was no memory for one */
+};
+
 static void collect(void *context, const char *name, const char *value)
 {
-    struct buffer *all = context;
-    size_t before = all->length;
-    if (!buffer_append(all, name, strlen(name) + 1) || !buffer_append(all, value, strlen(value) + 1))
-        all->length = before;
+    struct headers *headers = context;
+    if (!buffer_append(headers->all, name, strlen(name) + 1) || !buffer_append(headers->all, value, strlen(value) + 1))
+        headers->missing = true;
 }
 
 static int free_buffer(lua_State *L)
@@ -90,10 +108,10 @@ static int l_headers(lua_State *L)
 {
     struct vm_request *request = request_of(L);
     struct buffer *all = push_buffer(L);
-    const char *authorization = request->header(request, "Authorization");
-    if (authorization != NULL)
-        secret_remember(authorization, strlen(authorization));
-    request->headers(request, collect, all);
+    struct headers headers = {.all = all};
+    request->headers(request, collect, &headers);
+    if (headers.missing)
+        return no_memory(L);
     lua_newtable(L);
     for (size_t at = 0; at < all->length;) {
         char *name = all->data + at;
@@ -102,6 +120,8 @@ static int l_headers(lua_State *L)
         at += name_length + 1 + strlen(value) + 1;
         for (char *c = name; *c != '\0'; c++)
             *c = (char)tolower((unsigned char)*c);
+        if (strcmp(name, "authorization") == 0)
+            remember(L, value);
         if (lua_getfield(L, -1, name) == LUA_TSTRING) {
             lua_pushfstring(L, "%s, %s", lua_tostring(L, -1), value);
             lua_remove(L, -2);
@@ -124,10 +144,10 @@ static int l_query(lua_State *L)
     lua_newtable(L);
     while (uri_next_pair(&rest, &pair)) {
         if (!uri_decode(text, pair.name, pair.name_length, true, &e))
-            return fail(L, e.message);
+            return fail(L, &e);
         lua_pushlstring(L, text->data, text->length);
         if (!uri_decode(text, pair.value, pair.value_length, true, &e))
-            return fail(L, e.message);
+            return fail(L, &e);
         lua_pushvalue(L, -1);
         if (lua_rawget(L, -3) == LUA_TNIL) {
             lua_pop(L, 1);
@@ -152,7 +172,7 @@ static int l_segments(lua_State *L)
         const char *slash = memchr(at + 1, '/', (size_t)(end - at - 1));
         const char *stop = slash != NULL ? slash : end;
         if (!uri_decode(text, at + 1, (size_t)(stop - at - 1), false, &e))
-            return fail(L, e.message);
+            return fail(L, &e);
         lua_pushlstring(L, text->data, text->length);
         lua_rawseti(L, -2, i);
         at = stop;
@@ -167,8 +187,8 @@ static int l_credentials(lua_State *L)
     struct error e;
     if (text == NULL || *text == '\0' || strcmp(text, "{}") == 0)
         return 0;
-    secret_remember(text, strlen(text));
-    return value_decode(L, text, strlen(text), &e) ? 1 : fail(L, e.message);
+    remember(L, text);
+    return value_decode(L, text, strlen(text), &e) ? 1 : fail(L, &e);
 }
 
 /* Content types are a few literals, so that the request need not own them. */
@@ -190,7 +210,7 @@ static int l_answer(lua_State *L)
     const char *text = luaL_optlstring(L, 3, "", &length);
     buffer_clear(&request->answer);
     if (!buffer_append(&request->answer, text, length))
-        return luaL_error(L, "not enough memory");
+        return no_memory(L);
     request->status = status;
     request->content_type = literal_type(type);
     return 0;
@@ -203,7 +223,7 @@ static int l_answer_json(lua_State *L)
     luaL_checkany(L, 1);
     buffer_clear(&request->answer);
     if (!value_encode(L, 1, &request->answer, &e))
-        return fail(L, e.message);
+        return fail(L, &e);
     request->status = 200;
     request->content_type = "application/json";
     lua_pushboolean(L, 1);
@@ -215,7 +235,7 @@ static int l_field(lua_State *L)
     struct vm_request *request = request_of(L);
     const char *name = luaL_checkstring(L, 1), *value = luaL_checkstring(L, 2);
     if (!buffer_append(&request->fields, name, strlen(name) + 1) || !buffer_append(&request->fields, value, strlen(value) + 1))
-        return luaL_error(L, "not enough memory");
+        return no_memory(L);
     return 0;
 }
 

@@ -24,8 +24,7 @@ void vm_request_answer(struct vm_request *request, unsigned status, const char *
     struct error text;
     va_list arguments;
     va_start(arguments, format);
-    if (vsnprintf(text.message, sizeof text.message, format, arguments) < 0)
-        text.message[0] = '\0';
+    (void)error_format(&text, (int)status, format, arguments);
     va_end(arguments);
     request->status = status;
     request->content_type = "text/plain; charset=utf-8";

@@ -30,9 +30,10 @@ struct vm {
     const struct tempdir *dir; /* NULL until vm_start */
     struct buffer capabilities;
     char start_failure[sizeof((struct error *)0)->message + 64]; /* empty: none */
-    char gc_failure[512]; /* the last error in a __gc during this slice; empty: none */
-    char gc_message[512]; /* the one that a task is being ended for */
-    char warning[512]; /* pieces of the warning that Lua is making */
+    char gc_failure[sizeof((struct error *)0)->message]; /* the last error in a __gc during this slice; empty: none */
+    char gc_message[sizeof((struct error *)0)->message]; /* the one that a task is being ended for */
+    struct buffer warning; /* pieces of the warning that Lua is making */
+    bool warning_lost;     /* there was no memory for one of them */
     unsigned works;
 
     /* tasks */
@@ -143,6 +144,7 @@ extern const struct vm_module vm_modules[]; /* name NULL behind the last */
 
 /* ---- the modules that scripts see, a file each ---- */
 
+int luaopen_ocm_crypto(lua_State *L);
 int luaopen_ocm_file(lua_State *L);
 int luaopen_ocm_log(lua_State *L);
 int luaopen_ocm_pipe(lua_State *L);

@@ -60,29 +60,43 @@ static void describe_stack(lua_State *L, char *out, size_t size)
             used += (size_t)snprintf(out + used, size - used, "\n\t%s:%d", frame.short_src, frame.currentline);
 }
 
+static void report_warning(struct vm *vm, const char *text)
+{
+    if (strncmp(text, "error in __gc", 13) == 0) {
+        char traceback[1024];
+        struct error reason;
+        describe_stack(slice_running(), traceback, sizeof traceback);
+        log_event(LEVEL_ERROR, text, "traceback", traceback, NULL);
+        (void)error_set(&reason, EINVAL, "%s", text);
+        if (vm->current != NULL)
+            (void)snprintf(vm->gc_failure, sizeof vm->gc_failure, "%s", reason.message);
+    } else if (text[0] != '@') { /* "@on" and the like are for a warner that can be switched */
+        log_event(LEVEL_WARN, text, NULL);
+    }
+}
+
 static void warn(void *context, const char *text, int to_be_continued)
 {
     struct vm *vm = context;
-    size_t used = strlen(vm->warning);
-    (void)snprintf(vm->warning + used, sizeof vm->warning - used, "%s", text);
+    if (!buffer_puts(&vm->warning, text))
+        vm->warning_lost = true;
     if (to_be_continued)
         return;
-    if (strncmp(vm->warning, "error in __gc", 13) == 0) {
-        char traceback[1024];
-        describe_stack(slice_running(), traceback, sizeof traceback);
-        log_event(LEVEL_ERROR, vm->warning, "traceback", traceback, NULL);
-        if (vm->current != NULL)
-            memcpy(vm->gc_failure, vm->warning, sizeof vm->gc_failure);
-    } else if (vm->warning[0] != '@') { /* "@on" and the like are for a warner that can be switched */
-        log_event(LEVEL_WARN, vm->warning, NULL);
-    }
-    vm->warning[0] = '\0';
+    if (!vm->warning_lost && buffer_add(&vm->warning, '\0'))
+        report_warning(vm, vm->warning.data);
+    else
+        report_warning(vm, "error in __gc, or a warning: there is no memory for its text");
+    vm->warning_lost = false;
+    if (vm->warning.capacity > 1024)
+        buffer_free(&vm->warning);
+    buffer_clear(&vm->warning);
 }
 
 /* ---- modules ---- */
 
 static const luaL_Reg native[] = {
     {"ocm.json", luaopen_ocm_json},
+    {"ocm.native.crypto", luaopen_ocm_crypto},
     {"ocm.native.file", luaopen_ocm_file},
     {"ocm.native.log", luaopen_ocm_log},
     {"ocm.native.pipe", luaopen_ocm_pipe},
@@ -382,6 +396,7 @@ bool vm_destroy(struct vm *vm)
         free(task);
     }
     buffer_free(&vm->capabilities);
+    buffer_free(&vm->warning);
     free(vm);
     return true;
 }

@@ -1,29 +1,49 @@
 -- Every function that a script gets is documented in lua/types.
 local luaunit = require "luaunit"
 local ocm = require "ocm"
+local lfs = require "lfs"
 
 TestTypes = {}
 
+local folder = arg[0]:gsub("tests/lua/[^/]*$", "lua/types")
+
 local function stubs()
-  local file <close> = assert(io.open((arg[0]:gsub("tests/lua/[^/]*$", "lua/types/ocm.lua"))))
-  return file:read "a"
+  local texts = {}
+  for name in lfs.dir(folder) do
+    if name:find "%.lua$" then
+      local file <close> = assert(io.open(folder .. "/" .. name))
+      texts[name] = file:read "a"
+    end
+  end
+  return texts
 end
 
 function TestTypes.test_the_stubs_are_lua()
-  luaunit.assertNotNil(load(stubs()))
+  local texts = stubs()
+  luaunit.assertNotNil(texts["ocm.lua"])
+  for name, text in pairs(texts) do
+    luaunit.assertNotNil(load(text), name)
+    luaunit.assertStrMatches(text:match "^[^\n]*", "%-%-%-@meta.*", nil, nil, name)
+  end
+end
+
+local function documented(text, name)
+  local plain = name:gsub("%.", "%%.")
+  local last = name:match "[^.]+$"
+  return text:find("function ocm%." .. plain .. "%(") or text:find("ocm%." .. plain .. " =") or text:find("@field " .. last .. " ") or text:find("{[^\n]*" .. last .. ":")
+end
+
+local function check(text, prefix, table)
+  for name, value in pairs(table) do
+    luaunit.assertNotNil(documented(text, prefix .. name), prefix .. name)
+    if type(value) == "table" then check(text, prefix .. name .. ".", value) end
+  end
 end
 
 function TestTypes.test_every_function_is_documented()
-  local text = stubs()
-  local function documented(name)
-    local plain = name:gsub("%.", "%%.")
-    local last = name:match "[^.]+$"
-    return text:find("function ocm%." .. plain .. "%(") or text:find("ocm%." .. plain .. " =") or text:find("@field " .. last .. " ") or text:find("{[^\n]*" .. last .. ":")
-  end
-  for name, value in pairs(ocm) do
-    luaunit.assertNotNil(documented(name), name)
-    if type(value) == "table" then
-      for inner in pairs(value) do luaunit.assertNotNil(documented(name .. "." .. inner), name .. "." .. inner) end
-    end
-  end
+  local all = {}
+  for _, text in pairs(stubs()) do all[#all + 1] = text end
+  local text = table.concat(all, "\n")
+  for name in pairs(getmetatable(ocm).lazy) do luaunit.assertNotNil(ocm[name], name) end -- loads them
+  check(text, "", ocm)
 end

@@ -75,6 +75,20 @@ def test_optional_field_that_is_null_is_absent_for_the_handler(complete, endpoin
     assert not set(endpoint.optional) & set(call["request"])
 
 
+@pytest.mark.parametrize("access", [{}, {"size": 1}, {"type": ""}, None])
+def test_what_a_request_holds_is_the_handlers_to_judge(complete, access):
+    """An answer's access needs a type; a request's may be what somebody else once wrote into a descriptor."""
+    element, other = {**RESOURCE, "access": access}, {**SOURCE, "access": access}
+    changed = {"resource": element, "source": other, "descriptor": {**DESCRIPTOR, "component": {**DESCRIPTOR["component"], "resources": [element], "sources": [other]}}}
+    for endpoint in ENDPOINTS:
+        request = {**(endpoint.request or {}), **{name: value for name, value in changed.items() if name in (endpoint.request or {})}}
+        if endpoint.http == "POST" and request != endpoint.request:
+            answer = complete.request("POST", endpoint.path, request)
+            assert answer.status == 200, (endpoint.name, answer.text)
+            call, = complete.json("GET", "/calls")
+            assert (call["name"], call["request"]) == (endpoint.name, request)
+
+
 # ---- handlers that are missing, and that fail ----
 
 @endpoints(where=lambda endpoint: not endpoint.default)

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-static void remember(const char *json) { secret_remember(json, strlen(json)); }
+static void remember(const char *json) { (void)secret_remember(json, strlen(json)); }
 
 typedef bool redact(struct buffer *out, const char *text, size_t length);
 
@@ -170,6 +170,117 @@ static void test_json_stays_json_around_backslashes(void **state)
     check(secret_redact_json, "[\"\\\\\\\\\\\\\\\\\",\"x\"]", "[\"***\",\"x\"]");
 }
 
+/* Other writers escape more than they must, and JSON stands in JSON. */
+static void test_values_are_hidden_however_they_are_escaped(void **state)
+{
+    (void)state;
+    remember("{\"v\":\"a/b \\\"\\u00fc\\\"\\n\\ud83d\\ude00<c>\",\"w\":\"u-at-first\"}"); /* a/b "ü" newline smile <c> */
+    static const char *const texts[] = {
+        "a/b \"\u00fc\"\n\U0001F600<c>",
+        "a/b \\\"\u00fc\\\"\\n\U0001F600<c>",
+        "a\\/b \\\"\\u00fc\\\"\\n\\ud83d\\ude00<c>",
+        "a/b \\u0022\\u00FC\\u0022\\u000A\\uD83D\\uDE00\\u003cc\\u003e",
+        "\\u0061\\u002f\\u0062\\u0020\\u0022\\u00fc\\u0022\\u000a\\ud83d\\ude00\\u003c\\u0063\\u003e",
+        "a\\\\/b \\\\\\\"\\\\u00fc\\\\\\\"\\\\n\\\\ud83d\\\\ude00<c>", /* twice */
+        "\\\\u0061/b \\\\\\\"\u00fc\\\\\\\"\\\\n\U0001F600\\u003cc>", /* once and twice */
+        "a/b \\\\\\\\\\\\\\\"\u00fc\\\\\\\\\\\\\\\"\\\\\\\\n\U0001F600<c>", /* three times */
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        char text[256];
+        (void)snprintf(text, sizeof text, "<%s>", texts[i]);
+        check(secret_redact, text, "<***>");
+        (void)snprintf(text, sizeof text, "[\"%s\",\"%s \"]", texts[i], texts[i]);
+        if (i > 0)
+            check(secret_redact_json, text, "[\"***\",\"*** \"]");
+    }
+    check(secret_redact, "a/b \\\"\u00fc\\\"\\\n\U0001F600<c>", "***"); /* Lua's %q */
+    check(secret_redact, "a/b \\\"\\195\\188\\\"\\10\U0001F600<c>", "***");
+    check(secret_redact, "\\u0075-at-first \\\\u0075-at-first \\u-at-first", "*** *** \\***");
+    check(secret_redact_json, "[\"\\u0075-at-first\",\"\\\\u0075-at-first\"]", "[\"***\",\"***\"]");
+}
+
+static void test_what_is_no_escape_is_compared_as_it_is(void **state)
+{
+    (void)state;
+    remember("{\"v\":[\"C:\\\\users\\\\nobody\",\"00e7\",\"tail\\\\\"]}");
+    check(secret_redact, "C:\\users\\nobody, C:\\\\users\\\\nobody", "***, ***");
+    check(secret_redact, "C:\\users\\", "C:\\users\\");
+    check(secret_redact, "\\uD83D \\uD83D\\u", "\\uD83D \\uD83D\\u");
+    check(secret_redact, "\\", "\\");
+    check(secret_redact, "tail\\", "***");
+    check(secret_redact_json, "[\"\\u00e7\",\"00e7\"]", "[\"\\u00e7\",\"***\"]"); /* it would no longer be JSON */
+}
+
+/* Text that comes in pieces is redacted as if it came at once. */
+static void test_pieces_hide_what_the_whole_hides(void **state)
+{
+    (void)state;
+    remember("{\"v\":[\"piece by piece\",\"piece by piece, and \\\"more\\\"\\n\",\"\\u00e4\\u00f6\\u00fc\",\"last\"]}");
+    static const char text[] = "a piece by piece, and \"more\"\n. piece by piece, and more piece by piec; \u00e4\u00f6\u00fc \\u00e4\u00f6\\\\u00fc "
+                               "piece by piece, and \\\\\\\"more\\\\\\\"\\\\n \\\\\\\\ la last las";
+    struct buffer whole = {0};
+    assert_true(secret_redact(&whole, text, sizeof text - 1));
+    assert_null(memmem(whole.data, whole.length, "more\\", 5));
+    for (size_t size = 1; size < sizeof text; size++) {
+        struct buffer out = {0};
+        size_t done = 0;
+        for (size_t there = size; there < sizeof text - 1; there += size) {
+            size_t used;
+            assert_true(secret_redact_start(&out, text + done, there - done, &used));
+            assert_true(used <= there - done);
+            done += used;
+        }
+        assert_true(secret_redact(&out, text + done, sizeof text - 1 - done));
+        assert_int_equal(out.length, whole.length);
+        assert_memory_equal(out.data, whole.data, whole.length);
+        buffer_free(&out);
+    }
+    buffer_free(&whole);
+}
+
+static void test_no_more_is_held_back_than_may_be_a_value(void **state)
+{
+    (void)state;
+    remember("{\"v\":\"held-back-value\"}");
+    static const struct {
+        const char *text, *out;
+    } cases[] = {{"text", "text"}, {"text he", "text "}, {"text held-back", "text "}, {"text held-back-value", "text ***"}, {"text held-back valu", "text held-back valu"}, {"text\\", "text"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct buffer out = {0};
+        size_t used;
+        assert_true(secret_redact_start(&out, cases[i].text, strlen(cases[i].text), &used));
+        size_t sure = strlen(cases[i].out), least = sure > 3 ? sure - 3 : 0; /* three bytes may always begin one */
+        assert_in_range(out.length, least, sure);
+        assert_memory_equal(out.data, cases[i].out, out.length);
+        buffer_free(&out);
+    }
+}
+
+static void test_broken_json_is_hidden_whole_and_in_its_last_string(void **state)
+{
+    (void)state;
+    remember("{\"user\":\"whole-value\",\"password\":\"broken-off-value");
+    check(secret_redact, "whole-value, broken-off-value", "***, ***");
+    check(secret_redact, "user: {\"user\":\"whole-value\",\"password\":\"broken-off-value", "user: ***");
+    remember("{'password':'single-quotes'}");
+    check(secret_redact_json, "{\"h\":\"{'password':'single-quotes'}\"}", "{\"h\":\"***\"}");
+}
+
+static void test_what_is_not_utf8_is_hidden_as_the_log_has_it(void **state)
+{
+    (void)state;
+    remember("Bearer bytes-\xff\xfe-token");
+    check(secret_redact, "bytes-\xff\xfe-token", "***");
+    check(secret_redact_json, "[\"bytes-\xef\xbf\xbd\xef\xbf\xbd-token\"]", "[\"***\"]");
+}
+
+static void test_lines_may_end_as_on_windows(void **state)
+{
+    (void)state;
+    remember("{\"v\":\"windows line 1\\r\\nwindows line 2\\r\\n\"}");
+    check(secret_redact, "windows line 1\nwindows line 2\r\n", "***\n***\r\n");
+}
+
 static void test_nul_is_a_byte_like_others(void **state)
 {
     (void)state;
@@ -221,9 +332,13 @@ static void test_remembering_without_memory_breaks_nothing(void **state)
         char json[96], token[48];
         (void)snprintf(json, sizeof json, "{\"key\":\"line %ld\\nof it\",\"token\":\"token of attempt %ld\"}", n, n);
         faults_memory(n, false);
-        remember(json);
+        bool ok = secret_remember(json, strlen(json));
         all = faults_seen() < n;
         faults_memory(0, false);
+        assert_true(ok || !all);
+        (void)snprintf(token, sizeof token, "token of attempt %ld", n);
+        if (ok) /* it says so when it could not */
+            check(secret_redact, token, "***");
         remember(json);
         (void)snprintf(token, sizeof token, "token of attempt %ld", n);
         check(secret_redact, token, "***");
@@ -231,6 +346,56 @@ static void test_remembering_without_memory_breaks_nothing(void **state)
         check(secret_redact_json, token, "\"***\"");
         assert_true(n < 100);
     }
+}
+
+/* Text like the secrets, over and over, must not keep the log for ever: what is not looked through is hidden. */
+static void test_what_takes_too_long_is_hidden_as_a_whole(void **state)
+{
+    (void)state;
+    enum { LONG = 50000, TEXT = 1 << 20 };
+    char *json = malloc(LONG + 64), *text = malloc(TEXT + 64);
+    assert_true(json != NULL && text != NULL);
+    for (size_t i = 0; i < 2; i++) {
+        memcpy(json, "{\"v\":\"", 6);
+        memset(json + 6, "a\\"[i], LONG);
+        strcpy(json + 6 + LONG, "the end\"}");
+        remember(json);
+        text[0] = '"';
+        memset(text + 1, "a\\"[i], TEXT);
+        strcpy(text + 1 + TEXT, "the end\"");
+        for (int form = 0; form < 2; form++) {
+            struct buffer out = {0};
+            assert_true((form == 1 ? secret_redact_json : secret_redact)(&out, text, strlen(text)));
+            assert_in_range(out.length, 5, TEXT / 2);
+            assert_null(memmem(out.data, out.length, "the end", 7));
+            assert_memory_equal(out.data + out.length - (form == 1 ? 4 : 3), form == 1 ? "***\"" : "***", form == 1 ? 4 : 3);
+            buffer_free(&out);
+        }
+    }
+    free(json);
+    free(text);
+}
+
+/* However long they are, they take bounded memory, and the latest is known. */
+static void test_long_values_take_the_place_of_older_ones(void **state)
+{
+    (void)state;
+    enum { LONG = 3 * 1024 * 1024 };
+    char *json = malloc(LONG + 64);
+    assert_non_null(json);
+    for (int i = 0; i < 20; i++) {
+        int head = snprintf(json, 64, "{\"short\":\"short %06d\",\"v\":\"long %06d ", i, i);
+        memset(json + head, 'x', LONG);
+        memcpy(json + head + LONG, "\"}", 3);
+        remember(json);
+        json[head + LONG] = '\0';
+        check(secret_redact, strstr(json, "long"), "***");
+        char text[32];
+        (void)snprintf(text, sizeof text, "short %06d", i);
+        check(secret_redact, text, "***");
+    }
+    check(secret_redact, "short 000000", "short 000000");
+    free(json);
 }
 
 /* Last: it fills the memory of secrets. */
@@ -263,10 +428,19 @@ int main(void)
         cmocka_unit_test(test_escaped_values_are_hidden),
         cmocka_unit_test(test_json_stays_json),
         cmocka_unit_test(test_json_stays_json_around_backslashes),
+        cmocka_unit_test(test_values_are_hidden_however_they_are_escaped),
+        cmocka_unit_test(test_what_is_no_escape_is_compared_as_it_is),
+        cmocka_unit_test(test_pieces_hide_what_the_whole_hides),
+        cmocka_unit_test(test_no_more_is_held_back_than_may_be_a_value),
+        cmocka_unit_test(test_broken_json_is_hidden_whole_and_in_its_last_string),
+        cmocka_unit_test(test_what_is_not_utf8_is_hidden_as_the_log_has_it),
+        cmocka_unit_test(test_lines_may_end_as_on_windows),
         cmocka_unit_test(test_nul_is_a_byte_like_others),
         cmocka_unit_test(test_the_same_credentials_again_change_nothing),
         cmocka_unit_test(test_without_memory_nothing_is_handed_out),
         cmocka_unit_test(test_remembering_without_memory_breaks_nothing),
+        cmocka_unit_test(test_what_takes_too_long_is_hidden_as_a_whole),
+        cmocka_unit_test(test_long_values_take_the_place_of_older_ones),
         cmocka_unit_test(test_the_latest_thousands_are_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
