@@ -25,11 +25,11 @@ local ocm = {
 local lazy = {
   pipe = "ocm.pipe", copy = "ocm.pipe", digest_of = "ocm.pipe", blob_digest = "ocm.pipe",
   bytes = "ocm.pipe", null = "ocm.pipe", string = "ocm.pipe",
-  crypto = "=ocm.crypto",
   digest = "ocm.pipe", limit = "ocm.pipe", tee = "ocm.pipe", map = "ocm.pipe", lines = "ocm.pipe",
   gzip = "ocm.codec", gunzip = "ocm.codec", zstd = "ocm.codec", unzstd = "ocm.codec", xz = "ocm.codec", unxz = "ocm.codec",
   bzip2 = "ocm.codec", bunzip2 = "ocm.codec", decompress = "ocm.codec",
   tar = "ocm.archive", untar = "ocm.archive", unzip = "ocm.archive",
+  crypto = "=ocm.crypto",
 }
 
 return setmetatable(ocm, {
@@ -40,5 +40,9 @@ return setmetatable(ocm, {
     local value = module:sub(1, 1) == "=" and require(module:sub(2)) or require(module)[name]
     rawset(ocm, name, value)
     return value
+  end,
+  __pairs = function()
+    for name in next, lazy do local _ = ocm[name] end
+    return next, ocm
   end,
 })

@@ -12,6 +12,7 @@ function(ocmlua_library name module)
     file(WRITE ${main} "${arg_SOURCE}")
     try_compile(${name}_LINKS_STATIC ${CMAKE_BINARY_DIR}/try/${name} SOURCES ${main} ${arg_AND}
       CMAKE_FLAGS "-DINCLUDE_DIRECTORIES=${${name}_PC_INCLUDE_DIRS}"
+      COMPILE_DEFINITIONS -D_GNU_SOURCE -I${CMAKE_CURRENT_SOURCE_DIR}
       LINK_LIBRARIES ${${name}_ARCHIVE} ${arg_WITH} m ${CMAKE_DL_LIBS} pthread)
   endif()
   add_library(${name} INTERFACE)
@@ -48,9 +49,14 @@ ocmlua_library(lfs lua5.4-filesystem WITH ${lua_library} SOURCE [[
   int main(int argc, char **argv) { (void)argv; return argc > 9 ? luaopen_lfs(0) : 0; }
 ]])
 
-# libmicrohttpd's archive refers to GnuTLS, which serve/no_tls.c stands in for: no TLS is served here.
-set(no_tls ${CMAKE_CURRENT_SOURCE_DIR}/serve/no_tls.c)
-ocmlua_library(microhttpd libmicrohttpd AND ${no_tls} SOURCE [[
+# libmicrohttpd's archive refers to GnuTLS, which serve/no_tls.c stands in for: no TLS is served here. And one version of it
+# clears much memory for every request, which serve/mhd_pool.c stands in for.
+pkg_check_modules(microhttpd_PC REQUIRED libmicrohttpd)
+set(stand_ins ${CMAKE_CURRENT_SOURCE_DIR}/serve/no_tls.c)
+if(microhttpd_PC_VERSION VERSION_EQUAL 0.9.75)
+  list(APPEND stand_ins ${CMAKE_CURRENT_SOURCE_DIR}/serve/mhd_pool.c)
+endif()
+ocmlua_library(microhttpd libmicrohttpd AND ${stand_ins} SOURCE [[
   #include <microhttpd.h>
   int main(void) { struct MHD_Daemon *d = MHD_start_daemon(0, 0, 0, 0, 0, 0, MHD_OPTION_END); return d != 0; }
 ]])

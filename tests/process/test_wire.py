@@ -252,6 +252,22 @@ def test_credentials_are_not_read_where_the_contract_has_none():
         assert plugin.json("POST", "/consumer-identity", body, {"Authorization": "not JSON"}) == {"got": "nil"}
 
 
+# ---- long headers ----
+
+def test_credentials_of_48_kb_are_passed_on_and_leave_nothing_to_the_next_request(echo):
+    token = "x" * 48_000
+    connection = echo.connection()
+    for header in (json.dumps({"token": token}), None, json.dumps({"token": token[:100]}), None):
+        connection.request("POST", "/resolve", json.dumps({"identity": {}}), {} if header is None else {"Authorization": header})
+        answer = connection.getresponse()
+        assert (answer.status, json.loads(answer.read())["credentials"]) == (200, header and json.loads(header))
+
+
+def test_headers_above_the_limit_are_a_431(echo):
+    assert credentials(echo, json.dumps({"token": "x" * 140_000})).status == 431
+    assert credentials(echo, None).status == 200
+
+
 # ---- where it listens ----
 
 ANY = 'return ocm.plugin { inputRepository = { types = { "T/v1" } } }'
