@@ -77,10 +77,14 @@ static bool fail_errno(const struct tar *t, struct error *e, const char *doing)
 
 /* ---- names ---- */
 
+/* With room for a slash. Where there is no memory for it, the path stays what it was. */
 static bool set_path(struct tar *t, size_t prefix, const char *name)
 {
+    size_t length = strlen(name) + 1;
+    if (!buffer_reserve(&t->path, length + 1))
+        return false;
     t->path.length = prefix;
-    return buffer_puts(&t->path, name) && buffer_add(&t->path, '\0');
+    return buffer_append(&t->path, name, length);
 }
 
 static bool matches(const struct tar *t, const char *const *globs)
@@ -181,10 +185,8 @@ static bool add_header(struct tar *t, char kind, const struct stat *status, cons
 static bool add_directory(struct tar *t, int fd, const struct stat *status, bool wanted, struct error *e)
 {
     t->path.length--;
-    bool ok = buffer_puts(&t->path, "/") && buffer_add(&t->path, '\0');
-    if (!ok)
-        (void)fail(t, e, ENOMEM, "out of memory");
-    if (ok && (!wanted || add_header(t, '5', status, "", e)))
+    (void)buffer_append(&t->path, "/", 2); /* set_path made room */
+    if (!wanted || add_header(t, '5', status, "", e))
         return enter(t, fd, status, e);
     close(fd);
     return false;
