@@ -1,6 +1,7 @@
 #pragma once
 /* What the files of vm/ share: the state behind struct vm, and a task. */
 #include "base/tempdir.h"
+#include "vm/arena.h"
 #include "vm/vm.h"
 #include "work/pool.h"
 
@@ -26,6 +27,7 @@ struct vm {
     lua_State *L; /* the main thread of the state */
     struct vm_limits limits;
     size_t memory_used;
+    struct arena arena;
     struct pool *pool;
     const struct tempdir *dir; /* NULL until vm_start */
     struct buffer capabilities;
