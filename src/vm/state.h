@@ -36,6 +36,7 @@ struct vm {
     char gc_message[sizeof((struct error *)0)->message]; /* the one that a task is being ended for */
     struct buffer warning; /* pieces of the warning that Lua is making */
     bool warning_lost;     /* there was no memory for one of them */
+    struct buffer log_values; /* of the line that lib_log.c writes */
     unsigned works;
 
     /* tasks */

@@ -399,6 +399,7 @@ bool vm_destroy(struct vm *vm)
     arena_close(&vm->arena);
     buffer_free(&vm->capabilities);
     buffer_free(&vm->warning);
+    buffer_free(&vm->log_values);
     free(vm);
     return true;
 }
