@@ -37,6 +37,7 @@ struct vm {
     struct buffer warning; /* pieces of the warning that Lua is making */
     bool warning_lost;     /* there was no memory for one of them */
     struct buffer log_values; /* of the line that lib_log.c writes */
+    struct buffer scratch;    /* lib_request.c's; holds nothing across a call that may run a finaliser */
     unsigned works;
 
     /* tasks */

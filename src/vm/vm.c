@@ -400,6 +400,7 @@ bool vm_destroy(struct vm *vm)
     buffer_free(&vm->capabilities);
     buffer_free(&vm->warning);
     buffer_free(&vm->log_values);
+    buffer_free(&vm->scratch);
     free(vm);
     return true;
 }
