@@ -148,6 +148,7 @@ extern const struct vm_module vm_modules[]; /* name NULL behind the last */
 
 /* ---- the modules that scripts see, a file each ---- */
 
+int luaopen_ocm_check(lua_State *L);
 int luaopen_ocm_crypto(lua_State *L);
 int luaopen_ocm_file(lua_State *L);
 int luaopen_ocm_log(lua_State *L);
