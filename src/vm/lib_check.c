@@ -21,19 +21,14 @@ static int explain(lua_State *L, lua_Integer field)
     return lua_gettop(L);
 }
 
-/* The member is on top of the stack, alone above the value. Whether it fits; else what its check gave stands behind it. */
+/* The member stands at index 2, above the value. Whether it fits; else what its check gave stands from index 3. */
 static bool check_member(lua_State *L, lua_Integer field)
 {
     int type = lua_type(L, 2);
-    if (type == LUA_TNIL || (type == LUA_TLIGHTUSERDATA && lua_touserdata(L, 2) == NULL)) {
-        bool optional = lua_rawgeti(L, lua_upvalueindex(OPTIONAL), field) == LUA_TBOOLEAN && lua_toboolean(L, -1);
-        lua_settop(L, 2);
-        return optional;
-    }
-    if (lua_rawgeti(L, lua_upvalueindex(CHECKS), field) == LUA_TBOOLEAN) {
-        lua_settop(L, 2);
+    if (type == LUA_TNIL || (type == LUA_TLIGHTUSERDATA && lua_touserdata(L, 2) == NULL))
+        return lua_rawgeti(L, lua_upvalueindex(OPTIONAL), field) == LUA_TBOOLEAN && lua_toboolean(L, 3);
+    if (lua_rawgeti(L, lua_upvalueindex(CHECKS), field) == LUA_TBOOLEAN)
         return type == LUA_TSTRING;
-    }
     lua_pushvalue(L, 2);
     lua_call(L, 1, 4);
     if (lua_isnil(L, 3))
