@@ -1,0 +1,182 @@
+--- `ocmlua test [PATH ...]`: runs test files, each in a process of its own (command.test.child), and reports.
+
+local arguments = require "command.arguments"
+local coverage = require "command.test.coverage"
+local files = require "command.test.files"
+local json = require "ocm.json"
+local native = require "ocm.native.command"
+local ocm = require "ocm"
+local report = require "command.test.report"
+
+local look_seconds <const> = 0.2 -- between two looks at what is watched
+
+local function quote(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
+
+--- ---- one file ----
+
+--- Starts the child: its events come through a named pipe, everything else that it writes goes to `log`.
+local function launch(path, given, pipe, log)
+  local words = { quote(native.program()), "test", "--child" }
+  if given.filter then words[#words + 1] = quote("--filter=" .. given.filter) end
+  if given.coverage then words[#words + 1] = "--coverage" end
+  words[#words + 1] = "-- " .. quote(path)
+  local command = ("mkfifo -m 600 %s && { { %s; echo '{\"event\":\"exit\",\"status\":'$?'}' >&3; } 3>%s >>%s 2>&1 </dev/null & }"):format(
+    quote(pipe), table.concat(words, " "), quote(pipe), quote(log))
+  if not os.execute(command) then arguments.fail("the process for %s cannot be started", path) end
+end
+
+local function tail(log)
+  local file = io.open(log, "rb")
+  if not file then return nil end
+  file:seek("set", math.max(0, file:seek "end" - 8192))
+  local lines = json.array()
+  for line in file:read "a":gmatch "[^\n]+" do lines[#lines + 1] = utf8.len(line) and line or line:gsub("[\x80-\xff]", "?") end
+  file:close()
+  return lines
+end
+
+--- Runs one file; `on` has a function for each event.
+local function run_child(path, given, on)
+  local log = ocm.tempfile():path()
+  local pipe = log .. ".events"
+  local pid
+  local _end <close> = setmetatable({}, { __close = function()
+    if pid then require "ocm.native.test".kill(pid) end
+    os.remove(pipe)
+    os.remove(log)
+  end })
+  launch(path, given, pipe, log)
+  local current, ended, status
+  ocm.pipe({ type = "unixNamedPipe", value = pipe }, ocm.lines(function(line)
+    local event = json.decode(line)
+    if event.event == "begin" then
+      pid = event.pid
+    elseif event.event == "test" then
+      current = event.name
+    elseif event.event == "end" then
+      ended = true
+    elseif event.event == "exit" then
+      status, pid = event.status, nil
+    else
+      if event.event == "result" then current = nil end
+      on[event.event](event)
+    end
+  end), ocm.null())
+  pid = nil
+  if not ended then
+    local how = status and status > 128 and ("by signal %d"):format(status - 128) or ("with status %s"):format(status or "unknown")
+    on.result { name = current or "the file", status = "failed", seconds = 0, text = ("%s: its process ended %s before the tests did"):format(path, how), log = tail(log) }
+  end
+end
+
+--- ---- all files ----
+
+local function run_all(paths, given, reporter, watched)
+  local clock = require "ocm.native.task".clock
+  local run, covered, began = { files = {}, passed = 0, failed = 0, skipped = 0 }, {}, clock()
+  for _, path in ipairs(paths) do
+    local file = { path = path, results = {} }
+    run.files[#run.files + 1] = file
+    watched[path:match "^(.*)/" or "."] = true
+    local announced = false
+    local on = {}
+    function on.result(result)
+      if not announced and reporter.file then reporter.file(file) end
+      announced = true
+      file.results[#file.results + 1] = result
+      run[result.status] = run[result.status] + 1
+      if reporter.result then reporter.result(file, result) end
+    end
+    function on.load(event)
+      on.result { name = "the file", status = "failed", seconds = 0, text = event.text, where = event.where or not event.text:find(path .. ":", 1, true) and path or nil, traceback = event.traceback }
+    end
+    function on.folders(event)
+      for _, folder in ipairs(event.folders) do watched[folder] = true end
+    end
+    function on.coverage(event) coverage.merge(covered, event.files) end
+    run_child(path, given, on)
+  end
+  run.seconds = clock() - began
+  run.coverage = given.coverage and coverage.rows(covered) or nil
+  return run
+end
+
+local function reporter_of(given)
+  if given.tap and given.json then arguments.misuse "--tap and --json are two answers to one question" end
+  return given.tap and report.tap or given.json and report.json or report.people
+end
+
+--- Nothing ran: why.
+local function nothing(given, paths)
+  if #paths == 0 then
+    return ("there is no file named *_test.lua in %s: 'ocmlua docs test' says how to write one"):format(#given > 0 and table.concat(given, ", ") or "this folder or below")
+  end
+  return ('no test has "%s" in its name'):format(given.filter or "")
+end
+
+--- Runs once; whether all is well.
+local function once(given, watched)
+  local paths = files.find(given)
+  local reporter = reporter_of(given)()
+  local run = run_all(paths, given, reporter, watched)
+  reporter.finish(run)
+  if given.junit then report.junit(run, given.junit) end
+  if run.passed + run.failed + run.skipped == 0 then
+    io.stderr:write("ocmlua test: ", nothing(given, paths), "\n")
+    return false
+  end
+  return run.failed == 0
+end
+
+local function watch(given)
+  while true do
+    local watched = {}
+    for _, path in ipairs(#given > 0 and given or { "." }) do
+      if require "lfs".attributes(path, "mode") == "directory" then watched[path] = true end
+    end
+    local before = files.state(watched)
+    once(given, watched)
+    if not given.json and not given.tap then io.stdout:write "\nwaiting for a file to change; Ctrl-C ends it\n" end
+    io.stdout:flush()
+    local _ = before
+    before = files.state(watched)
+    while files.state(watched) == before do ocm.sleep(look_seconds) end
+    if not given.json and not given.tap then io.stdout:write "\n" end
+  end
+end
+
+return {
+  arguments = { 0, math.huge },
+  options = {
+    { name = "filter", short = "f", value = "TEXT", text = "run the tests that have TEXT in their name" },
+    { name = "coverage", text = "say which lines of the plugin did not run" },
+    { name = "watch", short = "w", text = "run again whenever a file changes" },
+    { name = "tap", text = "print TAP 14" },
+    { name = "json", text = "print one JSON object" },
+    { name = "junit", value = "FILE", text = "write a JUnit file, too" },
+    { name = "child", hidden = true },
+  },
+  examples = {
+    { "ocmlua test", "every *_test.lua in this folder and below" },
+    { "ocmlua test greeting_test.lua --filter blob", "some tests of one file" },
+    { "ocmlua test --coverage --junit report.xml", "in a pipeline" },
+    { "ocmlua test --watch", "while you write" },
+  },
+  help = [[
+A test file, greeting_test.lua:
+
+  local test = require "ocm.test"
+
+  test("a greeting becomes a blob", function()
+    local plugin = test.load "greeting"
+    local answer = plugin:call("ProcessResource", { resource = { name = "it", type = "text", input = { type = "Greeting/v1" } } })
+    test.equal(plugin:blob(answer.location), "hello")
+  end)
+
+Each file runs in a process of its own. ocmlua docs test lists what else there is. The exit status is 1 when a test fails or none ran.]],
+  run = function(given)
+    if given.child then return require "command.test.child"(given) end
+    if given.watch then return watch(given) end
+    return once(given, {}) and 0 or 1
+  end,
+}
