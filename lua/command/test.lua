@@ -40,7 +40,7 @@ local function run_child(path, given, on)
   local log = ocm.tempfile():path()
   local pipe = log .. ".events"
   local pid
-  local _end <close> = setmetatable({}, { __close = function()
+  local _ <close> = setmetatable({}, { __close = function() -- Ctrl-C comes this way, too
     if pid then require "ocm.native.test".kill(pid) end
     os.remove(pipe)
     os.remove(log)
@@ -129,19 +129,18 @@ local function once(given, watched)
 end
 
 local function watch(given)
+  local people = not given.json and not given.tap
   while true do
     local watched = {}
     for _, path in ipairs(#given > 0 and given or { "." }) do
       if require "lfs".attributes(path, "mode") == "directory" then watched[path] = true end
     end
-    local before = files.state(watched)
     once(given, watched)
-    if not given.json and not given.tap then io.stdout:write "\nwaiting for a file to change; Ctrl-C ends it\n" end
+    if people then io.stdout:write "\nwaiting for a file to change; Ctrl-C ends it\n" end
     io.stdout:flush()
-    local _ = before
-    before = files.state(watched)
+    local before = files.state(watched) -- now: tests and --junit may write there, too
     while files.state(watched) == before do ocm.sleep(look_seconds) end
-    if not given.json and not given.tap then io.stdout:write "\n" end
+    if people then io.stdout:write "\n" end
   end
 end
 

@@ -1,6 +1,7 @@
 --- What test files get from `require "ocm.test"`; lua/types/test.lua documents it. `ocmlua test` (command.test.child) runs what is declared here.
 
 local compare = require "ocm.test.compare"
+local fs = require "ocm.fs"
 local json = require "ocm.json"
 local lfs = require "lfs"
 local scope = require "ocm.test.scope"
@@ -93,28 +94,17 @@ local function new_path(kind)
   return ("%s/%s-%d"):format(run_directory, kind, made)
 end
 
-local function remove(path)
-  if lfs.symlinkattributes(path, "mode") == "directory" then
-    for name in lfs.dir(path) do
-      if name ~= "." and name ~= ".." then remove(path .. "/" .. name) end
-    end
-    return lfs.rmdir(path)
-  end
-  return os.remove(path)
-end
-
 function test.folder()
   local path = new_path "folder"
   local ok, problem = lfs.mkdir(path)
   if not ok then scope.fail(("%s: %s"):format(path, problem)) end
-  scope.undo(function() remove(path) end)
+  scope.undo(function() fs.remove_all(path) end)
   return path
 end
 
 function test.write(path, bytes)
-  for slash in path:gmatch "()/" do
-    if slash > 1 then lfs.mkdir(path:sub(1, slash - 1)) end -- what is missing for good, open says
-  end
+  local folder = path:match "^(.+)/"
+  if folder then fs.make_dirs(folder) end -- what is missing all the same, open says
   local file, problem = io.open(path, "wb")
   if not file or not file:write(bytes) or not file:close() then scope.fail(problem or path .. " cannot be written") end
   return path

@@ -55,9 +55,8 @@ end
 
 --- Calls f in a task; nil, or what went wrong.
 local function try(f)
-  local ok, problem = task.parallel(function() return table.pack(xpcall(f, describe)) end), nil
-  ok, problem = ok[1], ok[2]
-  if not ok then return problem end
+  local result = task.parallel(function() return table.pack(xpcall(f, describe)) end)
+  if not result[1] then return result[2] end
 end
 
 --- ---- running ----
@@ -102,10 +101,9 @@ local function run_one(each)
     if trouble then trouble.text = "in test.after: " .. trouble.text end
     if not problem or problem.skipped then problem = trouble or problem end
   end
-  local log -- before anything is removed
   local undone = leave()
   if not problem or problem.skipped then problem = undone or problem end
-  log = log_lines()
+  local log = log_lines()
   finish_scope()
   scope.running = false
   local result = { event = "result", name = each.what, status = not problem and "passed" or problem.skipped and "skipped" or "failed", seconds = task.clock() - began }
