@@ -10,19 +10,14 @@ local report = require "command.test.report"
 
 local look_seconds <const> = 0.2 -- between two looks at what is watched
 
-local function quote(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
-
 --- ---- one file ----
 
---- Starts the child: its events come through a named pipe, everything else that it writes goes to `log`.
-local function launch(path, given, pipe, log)
-  local words = { quote(native.program()), "test", "--child" }
-  if given.filter then words[#words + 1] = quote("--filter=" .. given.filter) end
+--- The child's command line: its events come from its stdout, everything else that it writes goes to `log`.
+local function command_line(path, given, log)
+  local words = { native.program(), "test", "--child=" .. log }
+  if given.filter then words[#words + 1] = "--filter=" .. given.filter end
   if given.coverage then words[#words + 1] = "--coverage" end
-  words[#words + 1] = "-- " .. quote(path)
-  local command = ("mkfifo -m 600 %s && { { %s; echo '{\"event\":\"exit\",\"status\":'$?'}' >&3; } 3>%s >>%s 2>&1 </dev/null & }"):format(
-    quote(pipe), table.concat(words, " "), quote(pipe), quote(log))
-  if not os.execute(command) then arguments.fail("the process for %s cannot be started", path) end
+  return table.move({ "--", path }, 1, 2, #words + 1, words)
 end
 
 local function tail(log)
@@ -38,35 +33,24 @@ end
 --- Runs one file; `on` has a function for each event.
 local function run_child(path, given, on)
   local log = ocm.tempfile():path()
-  local pipe = log .. ".events"
-  local pid
-  local _ <close> = setmetatable({}, { __close = function() -- Ctrl-C comes this way, too
-    if pid then require "ocm.native.test".kill(pid) end
-    os.remove(pipe)
-    os.remove(log)
-  end })
-  launch(path, given, pipe, log)
-  local current, ended, status
-  ocm.pipe({ type = "unixNamedPipe", value = pipe }, ocm.lines(function(line)
+  local current, ended
+  local ok, problem = pcall(ocm.pipe, ocm.command(command_line(path, given, log)), ocm.lines(function(line)
     local event = json.decode(line)
-    if event.event == "begin" then
-      pid = event.pid
-    elseif event.event == "test" then
+    if event.event == "test" then
       current = event.name
     elseif event.event == "end" then
       ended = true
-    elseif event.event == "exit" then
-      status, pid = event.status, nil
     else
       if event.event == "result" then current = nil end
       on[event.event](event)
     end
   end), ocm.null())
-  pid = nil
+  if not ok then ocm.sleep(0.001) end -- raises when it was Ctrl-C
   if not ended then
-    local how = status and status > 128 and ("by signal %d"):format(status - 128) or ("with status %s"):format(status or "unknown")
-    on.result { name = current or "the file", status = "failed", seconds = 0, text = ("%s: its process ended %s before the tests did"):format(path, how), log = tail(log) }
+    local how = ok and "exit status 0" or tostring(problem):gsub("^.-: ", "")
+    on.result { name = current or "the file", status = "failed", seconds = 0, text = ("%s: its process ended before the tests did: %s"):format(path, how), log = tail(log) }
   end
+  os.remove(log)
 end
 
 --- ---- all files ----
@@ -153,7 +137,7 @@ return {
     { name = "tap", text = "print TAP 14" },
     { name = "json", text = "print one JSON object" },
     { name = "junit", value = "FILE", text = "write a JUnit file, too" },
-    { name = "child", hidden = true },
+    { name = "child", value = "LOG", hidden = true },
   },
   examples = {
     { "ocmlua test", "every *_test.lua in this folder and below" },
@@ -175,6 +159,7 @@ A test file, greeting_test.lua:
 Each file runs in a process of its own. ocmlua docs test lists what else there is. The exit status is 1 when a test fails or none ran.]],
   run = function(given)
     if given.child then return require "command.test.child"(given) end
+    require "ocm.native.test".quiet()
     if given.watch then return watch(given) end
     return once(given, {}) and 0 or 1
   end,

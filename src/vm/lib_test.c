@@ -5,11 +5,11 @@
  * spawn(f) -> task                    f runs as a task of its own, from the next time on that something waits
  * task:close()                        ends it; outside of tasks only
  * output()                            print, io.stdout, os.execute… become those of plugins
- * results() -> file                   descriptor 3, which no child process inherits
- * pid() -> integer                    this process
- * kill(pid)                           SIGINT
+ * quiet()                             no DEBUG lines: those of this process's own
+ * results(path) -> file               what stdout was; from now on stdout and stderr go to the end of the file at `path`
  * cover()                             from now on lines are counted
  * covered() -> { [source] = { [line] = true } } */
+#include "base/log.h"
 #include "base/uri.h"
 #include "vm/state.h"
 
@@ -318,34 +318,43 @@ static int close_results(lua_State *L)
     return luaL_fileresult(L, fclose(stream->f) == 0, NULL);
 }
 
+static int l_quiet(lua_State *L)
+{
+    (void)L;
+    log_from(LEVEL_INFO);
+    return 0;
+}
+
+static bool redirect(int fd)
+{
+    bool ok = fd >= 0 && dup2(fd, STDOUT_FILENO) >= 0 && dup2(fd, STDERR_FILENO) >= 0;
+    int code = errno;
+    if (fd >= 0)
+        close(fd);
+    errno = code;
+    return ok;
+}
+
 static int l_results(lua_State *L)
 {
-    enum { RESULTS = 3 };
+    const char *path = luaL_checkstring(L, 1);
     luaL_Stream *stream = lua_newuserdatauv(L, sizeof *stream, 0);
     stream->closef = NULL;
     luaL_setmetatable(L, LUA_FILEHANDLE);
-    stream->f = fcntl(RESULTS, F_SETFD, FD_CLOEXEC) == 0 ? fdopen(RESULTS, "w") : NULL;
+    int fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3); /* no child process has it */
+    stream->f = fd >= 0 ? fdopen(fd, "w") : NULL;
+    if (stream->f == NULL && fd >= 0)
+        close(fd);
     if (stream->f == NULL)
-        return luaL_fileresult(L, 0, "descriptor 3");
+        return luaL_fileresult(L, 0, "stdout");
     stream->closef = close_results;
-    return 1;
-}
-
-static int l_kill(lua_State *L)
-{
-    lua_Integer pid = luaL_checkinteger(L, 1);
-    luaL_argcheck(L, pid > 1 && pid <= INT32_MAX, 1, "not a process");
-    return luaL_fileresult(L, kill((pid_t)pid, SIGINT) == 0, NULL);
-}
-
-static int l_pid(lua_State *L)
-{
-    lua_pushinteger(L, getpid());
+    if (!redirect(open(path, O_WRONLY | O_APPEND | O_CLOEXEC)))
+        return luaL_fileresult(L, 0, path);
     return 1;
 }
 
 static const luaL_Reg functions[] = {
-    {"request", l_request}, {"spawn", l_spawn}, {"output", l_output}, {"results", l_results}, {"kill", l_kill}, {"pid", l_pid},
+    {"request", l_request}, {"spawn", l_spawn}, {"output", l_output}, {"quiet", l_quiet}, {"results", l_results},
     {"cover", l_cover},     {"covered", l_covered}, {NULL, NULL},
 };
 

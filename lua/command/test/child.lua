@@ -1,7 +1,7 @@
---- The process that runs one test file (`ocmlua test --child FILE`). Its stdout and stderr are one file, from which test.log reads; what it has to say
--- goes to descriptor 3, a line of JSON each:
+--- The process that runs one test file (`ocmlua test --child=LOG FILE`). What it has to say goes to the stdout that it was given, a line of JSON each;
+-- everything else that is written there or to stderr goes to the file LOG, from which test.log reads.
 --
--- { event = "begin", pid = } { event = "test", name = } { event = "result", name =, status = "passed" | "failed" | "skipped", seconds =, text =,
+-- { event = "test", name = } { event = "result", name =, status = "passed" | "failed" | "skipped", seconds =, text =,
 -- where =, traceback =, log = { … } } { event = "load", text =, where = } (the file itself fails) { event = "folders", folders = }
 -- { event = "coverage", files = } { event = "end" }
 
@@ -146,11 +146,10 @@ local function run_file(given, send)
 end
 
 return function(given)
-  local results = assert(native.results())
+  local results = assert(native.results(given.child))
   local send = sender(results)
   native.output()
   prepare(given[1])
-  send { event = "begin", pid = native.pid() }
   if given.coverage then native.cover() end
   run_file(given, send)
   local folders = json.array()
