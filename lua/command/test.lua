@@ -46,9 +46,10 @@ local function run_child(path, given, on)
     end
   end), ocm.null())
   if not ok then ocm.sleep(0.001) end -- raises when it was Ctrl-C
-  if not ended then
+  if not ended or not ok then
     local how = ok and "exit status 0" or tostring(problem):gsub("^.-: ", "")
-    on.result { name = current or "the file", status = "failed", seconds = 0, text = ("%s: its process ended before the tests did: %s"):format(path, how), log = tail(log) }
+    local text = ("%s: its process %s: %s"):format(path, ended and "failed at its end" or "ended before the tests did", how)
+    on.result { name = current or "the file", status = "failed", seconds = 0, text = text, log = tail(log) }
   end
   os.remove(log)
 end

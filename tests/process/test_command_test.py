@@ -218,6 +218,12 @@ def test_a_file_that_ends_the_process_is_a_failure_and_the_next_one_runs(folder)
     assert any("last words" in line for line in got["ends"]["log"])
 
 
+def test_a_process_that_fails_at_its_end_is_a_failure(folder):
+    got = results(folder, 'test("a", function() end) kept = setmetatable({}, { __gc = function() os.exit(4) end })')
+    assert (got["a"]["status"], got["the file"]["status"]) == ("passed", "failed")
+    assert "its process failed at its end: exit status 4" in got["the file"]["message"]
+
+
 def test_before_and_after_are_run_around_each_test(folder):
     got = results(folder, '''
         local order = {}
