@@ -17,6 +17,7 @@ local function command_line(path, given, log)
   local words = { native.program(), "test", "--child=" .. log }
   if given.filter then words[#words + 1] = "--filter=" .. given.filter end
   if given.coverage then words[#words + 1] = "--coverage" end
+  words.timeout = given.timeout
   return table.move({ "--", path }, 1, 2, #words + 1, words)
 end
 
@@ -99,6 +100,13 @@ local function nothing(given, paths)
   return ('no test has "%s" in its name'):format(given.filter or "")
 end
 
+local function check(given)
+  if not given.timeout then return end
+  local seconds = tonumber(given.timeout)
+  if not seconds or not (seconds > 0 and seconds < 1e6) then arguments.misuse("--timeout: expected seconds, more than 0, got %s", given.timeout) end
+  given.timeout = seconds
+end
+
 --- Runs once; whether all is well.
 local function once(given, watched)
   local paths = files.find(given)
@@ -134,6 +142,7 @@ return {
   options = {
     { name = "filter", short = "f", value = "TEXT", text = "run the tests that have TEXT in their name" },
     { name = "coverage", text = "say which lines of the plugin did not run" },
+    { name = "timeout", value = "SECONDS", text = "end a test file that takes longer; by default none" },
     { name = "watch", short = "w", text = "run again whenever a file changes" },
     { name = "tap", text = "print TAP 14" },
     { name = "json", text = "print one JSON object" },
@@ -157,9 +166,10 @@ A test file, greeting_test.lua:
     test.equal(plugin:blob(answer.location), "hello")
   end)
 
-Each file runs in a process of its own. ocmlua docs test lists what else there is. The exit status is 1 when a test fails or none ran.]],
+Each file runs in a process of its own. 'ocmlua docs' lists what else ocm.test has. The exit status is 1 when a test fails or none ran.]],
   run = function(given)
     if given.child then return require "command.test.child"(given) end
+    check(given)
     require "ocm.native.test".quiet()
     if given.watch then return watch(given) end
     return once(given, {}) and 0 or 1

@@ -175,7 +175,7 @@ function plugin:call(capability, method, request, credentials) end
 ---@field body string
 
 --- Any request, for the plugin's own `handlers` and for what a well-behaved manager would not send. Does not raise for any status. What libmicrohttpd
---- answers before a script sees it (limits.body, limits.header, /healthz, /shutdown) is not there.
+--- answers before a script sees it (limits.body, limits.header, /healthz, /shutdown) is not there, nor is limits.memory.
 ---
 ---     test.equal(plugin:request { path = "/custom/x", query = { a = "b" } }.status, 200)
 ---@param request ocm.test.Request

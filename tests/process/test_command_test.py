@@ -464,6 +464,15 @@ print(ask(b"HEAD / HTTP/1.1\\r\\n\\r\\n").split(b"\\r\\n\\r\\n")[1] == b"")]]
     assert got["it"]["status"] == "passed", got
 
 
+def test_a_file_that_takes_too_long_is_ended_when_there_is_a_limit(folder):
+    write(folder, 'test("b", function() end)', "z_test.lua")
+    got = results(folder, 'test("a", function() ocm.sleep(1000) end)', "--timeout", "0.3")
+    assert (got["a"]["status"], got["b"]["status"]) == ("failed", "passed")
+    assert "timed out after 0.3 s" in got["a"]["message"]
+    done = run("test", "--timeout", "soon", cwd=folder)
+    assert done.returncode == 2 and "--timeout: expected seconds" in done.stderr
+
+
 # ---- formats ----
 
 MIXED = 'test("good", function() end)\ntest("bad # <&>", function() print "line" test.equal(1, 2) end)\ntest("skipped", function() test.skip "not here" end)'
