@@ -55,6 +55,7 @@ struct vm {
     bool starting;          /* an interrupt ends what runs */
     bool outside;           /* the loop is not running: start, cleanup */
     struct transit *transits; /* lib_coroutine.c: coroutines that wait inside of a primitive */
+    lua_Hook on_line;         /* lib_test.c: is told of each line that runs; NULL, but in a test that asks for it */
 };
 
 static inline struct vm *vm_of(lua_State *L) { return *(struct vm **)lua_getextraspace(L); }
@@ -68,6 +69,8 @@ void slice_end(lua_State *before);
 lua_State *slice_switch(lua_State *L);
 bool slice_open(struct error *e);
 void slice_close(void);
+/* L runs with no hook again, but for vm->on_line. */
+void slice_unhook(lua_State *L);
 /* Why what runs has to end now (a text), or NULL. */
 const char *slice_over(const struct vm *vm);
 /* The coroutine that runs now, or NULL. */
@@ -157,7 +160,9 @@ int luaopen_ocm_fs(lua_State *L);
 int luaopen_ocm_log(lua_State *L);
 int luaopen_ocm_pipe(lua_State *L);
 int luaopen_ocm_request(lua_State *L);
+int luaopen_ocm_socket(lua_State *L);
 int luaopen_ocm_task(lua_State *L);
+int luaopen_ocm_test(lua_State *L);
 int luaopen_ocm_text(lua_State *L);
 
 /* Replaces what would go past the program's own: coroutine.resume and .wrap, print, io.stdout. After luaL_openlibs. */
