@@ -9,6 +9,7 @@ local arguments = require "command.arguments"
 local commands = {
   { name = "run", summary = "run a Lua script with ocm, cjson and lfs at hand", usage = "FILE [ARGUMENT ...]" },
   { name = "repl", summary = "try Lua, ocm and a plugin's handlers line by line", usage = "[PLUGIN]" },
+  { name = "bundle", summary = "make one program of a plugin, its modules and ocmlua", usage = "PLUGIN -o NAME [OPTION ...]" },
   { name = "docs", summary = "the reference: contracts, requests, answers, the script API", usage = "[TOPIC] [--markdown]" },
   { name = "types", summary = "write the script API's types for the Lua language server", usage = "[DIR]" },
   { name = "help", summary = "show this, or the help of a command", usage = "[COMMAND]" },
