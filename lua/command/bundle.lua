@@ -116,17 +116,21 @@ return {
     { name = "json", text = "say what was written as JSON" },
   },
   examples = {
-    { "ocmlua bundle greeting.lua -o greeting", "greeting runs with nothing else installed" },
+    { "ocmlua bundle greeting.lua -o greeting", "greeting runs where nothing else is installed" },
     { "cp greeting ~/.config/ocm/plugins/", "and is a plugin of the ocm CLI" },
-    { "ocmlua bundle greeting.lua -o greeting --constructor component.yaml --component acme.org/plugins/greeting --version 1.0.0", "" },
-    { "ocm add cv --repository ghcr.io/acme --constructor component.yaml", "publishes it, ..." },
-    { "ocm download plugin ghcr.io/acme//acme.org/plugins/greeting:1.0.0 --output DIR", "... and this gets it" },
   },
   help = [[
 The program is this ocmlua with a zip at its end (unzip -l NAME lists it): the script, and the Lua modules that it requires. They are found by
 running the script as 'NAME capabilities' does, and by looking for require "module" in the texts. Not in it: C modules, and files that the
 script opens by itself. The same input gives the same bytes. Don't strip the result: that takes the zip away.
-In a bundle arg[0] is the program, and errors name the script as before.]],
+
+In a bundle arg[0] is the program, and errors name the script as before.
+
+To publish it, and to get it:
+
+  ocmlua bundle greeting.lua -o greeting --constructor c.yaml --component acme.org/plugins/greeting
+  ocm add cv --repository ghcr.io/acme --constructor c.yaml
+  ocm download plugin ghcr.io/acme//acme.org/plugins/greeting:1.0.0 --output ~/.config/ocm/plugins]],
   run = function(given)
     local output = given.output or arguments.misuse "say what to write: -o NAME"
     given.version = given.version or "1.0.0"
