@@ -26,6 +26,12 @@ local lazy = {
   pipe = "ocm.pipe", copy = "ocm.pipe", digest_of = "ocm.pipe", blob_digest = "ocm.pipe",
   bytes = "ocm.pipe", null = "ocm.pipe", string = "ocm.pipe",
   digest = "ocm.pipe", limit = "ocm.pipe", tee = "ocm.pipe", map = "ocm.pipe", lines = "ocm.pipe",
+  exec = "ocm.exec", command = "ocm.exec",
+  fs = "=ocm.fs",
+  http = "=ocm.http",
+  gzip = "ocm.codec", gunzip = "ocm.codec", zstd = "ocm.codec", unzstd = "ocm.codec", xz = "ocm.codec", unxz = "ocm.codec",
+  bzip2 = "ocm.codec", bunzip2 = "ocm.codec", decompress = "ocm.codec",
+  tar = "ocm.archive", untar = "ocm.archive", unzip = "ocm.archive",
   crypto = "=ocm.crypto",
 }
 
