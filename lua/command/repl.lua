@@ -21,8 +21,9 @@ local function read(prompt)
     local line = io.read "L"
     if not line then return text end
     text = (text or "") .. line
-    local chunk, problem = load("return " .. text, "=repl")
+    local chunk = load("return " .. text, "=repl")
     if chunk then return text, chunk end
+    local problem
     chunk, problem = load(text, "=repl")
     if chunk then return text, chunk end
     if not problem:find "<eof>" then return text, nil, problem end
@@ -37,7 +38,8 @@ return {
   },
   help = "An expression's values are shown; `_` is the last one. What waits blocks. Ctrl-D ends it.",
   run = function(given)
-    ocm, cjson, lfs = require "ocm", require "cjson", require "lfs" -- luacheck: ignore
+    local ocm = require "ocm"
+    _G.ocm, _G.cjson, _G.lfs = ocm, require "cjson", require "lfs"
     if given[1] then
       local real = require "ocm.native.command".real_path(given[1]) or arguments.fail("there is no %s", given[1])
       package.path = ("%s/?.lua;%s"):format(real:match "^(.*)/", package.path)
@@ -48,7 +50,7 @@ return {
         return declare(declaration)
       end
       dofile(real)
-      ocm.plugin, plugin = declare, declared -- luacheck: ignore
+      ocm.plugin, _G.plugin = declare, declared
     end
     local prompt = terminal.is_terminal(0)
     while true do
