@@ -2,7 +2,9 @@
 
 local arguments = require "command.arguments"
 local native = require "ocm.native.command"
-local json = require "ocm".json
+local ocm = require "ocm"
+
+local json = ocm.json
 
 local system <const> = "linux"
 local machines = { [3] = "386", [22] = "s390x", [40] = "arm", [62] = "amd64", [183] = "arm64", [21] = "ppc64le", [243] = "riscv64", [258] = "loong64" } -- ELF's, by Go's names
@@ -87,8 +89,8 @@ local function check_absent(path)
 end
 
 local function write_text(path, text)
-  local file <close> = io.open(path, "wb") or arguments.fail("%s cannot be written", path)
-  if not file:write(text) or not file:flush() then arguments.fail("%s cannot be written", path) end
+  local done, problem = ocm.fs.write(path, text)
+  if not done then arguments.fail("%s", problem) end
 end
 
 --- ---- the command ----
