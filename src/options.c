@@ -100,8 +100,9 @@ bool options_read(struct options *options, const char *bundled, int argc, char *
         }
     }
     if (options->what != RUN_CAPABILITIES) {
+        const char *name = base_name(bundled != NULL ? argv[0] : options->script);
         if (options->config == NULL)
-            return error_set(e, EINVAL, "--config is missing: expected '%s capabilities' or '%s --config JSON'", base_name(options->script), base_name(options->script));
+            return error_set(e, EINVAL, "--config is missing: expected '%s capabilities' or '%s --config JSON'", name, name);
         options->what = RUN_PLUGIN;
     }
     return true;

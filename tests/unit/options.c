@@ -153,6 +153,27 @@ static void test_under_another_name_it_is_the_plugin_beside_it(void **state)
     assert_non_null(strstr(e.message, "--config is missing"));
 }
 
+static void test_a_bundle_is_the_plugin_under_any_name(void **state)
+{
+    (void)state;
+    static const char *const programs[] = {"./greeting", "greeting", "/usr/bin/ocmlua", "ocmlua-greeting"};
+    for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
+        struct options options;
+        struct error e = {0};
+        char line[64];
+        (void)snprintf(line, sizeof line, "%s|capabilities", programs[i]);
+        struct command *c = command(line);
+        assert_true(options_read(&options, "greeting.lua", c->argc, c->argv, &e));
+        assert_int_equal(options.what, RUN_CAPABILITIES);
+        assert_string_equal(options.script, "greeting.lua");
+        assert_ptr_equal(options.arguments, c->argv);
+        c = command(programs[i]);
+        assert_false(options_read(&options, "greeting.lua", c->argc, c->argv, &e));
+        assert_null(strstr(e.message, "greeting.lua")); /* it is called by the program's name */
+        assert_non_null(strstr(e.message, "--config is missing"));
+    }
+}
+
 static void test_a_bare_name_is_looked_for_in_the_path(void **state)
 {
     (void)state;
@@ -303,6 +324,7 @@ int main(void)
         cmocka_unit_test(test_what_is_wrong_with_it),
         cmocka_unit_test(test_a_script_path_beyond_all_limits_is_said),
         SCRATCH_TEST(test_under_another_name_it_is_the_plugin_beside_it),
+        cmocka_unit_test(test_a_bundle_is_the_plugin_under_any_name),
         SCRATCH_TEST(test_a_bare_name_is_looked_for_in_the_path),
         cmocka_unit_test(test_configurations),
         cmocka_unit_test(test_what_is_wrong_with_a_configuration),
