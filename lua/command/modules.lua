@@ -2,7 +2,8 @@
 --
 -- `files`: an array of { name =, text =, file = (where it is) }, the script first, then what it requires, sorted; a module's name is what `require`
 -- makes of it: "a/b.lua" or "a/b/init.lua". The script runs as for `capabilities`, and what the searchers find is recorded; then all of the
--- texts are looked through for `require "name"`, for what is required only later. `notes`: texts about those that are not found.
+-- texts are looked through for `require "name"`, for what is required only later. `notes`: texts about those that are not found, and about other
+-- files beside the script that it opened.
 
 local arguments = require "command.arguments"
 local native = require "ocm.native.command"
@@ -40,6 +41,23 @@ local function record()
   return found
 end
 
+--- Calls f; returns the paths that were opened meanwhile by what a script opens files with.
+local function watch(f, ...)
+  local opened, before = {}, {}
+  for i, where in ipairs { { io, "open" }, { io, "lines" }, { _G, "loadfile" }, { _G, "dofile" } } do
+    local container, name = where[1], where[2]
+    local original = container[name]
+    before[i] = function() container[name] = original end
+    container[name] = function(path, ...)
+      if type(path) == "string" then opened[#opened + 1] = path end
+      return original(path, ...)
+    end
+  end
+  f(...)
+  for _, restore in ipairs(before) do restore() end
+  return opened
+end
+
 --- Runs the script as `capabilities` does.
 local function run(path, real)
   arg = { [0] = path } -- luacheck: ignore
@@ -72,7 +90,7 @@ return function(path)
   local real = native.real_path(path) or arguments.fail("there is no script %s", path)
   local script = { name = path:match "[^/]+$", text = read(path), file = path }
   local found = record()
-  run(path, real)
+  local opened = watch(run, path, real)
 
   local files, notes, by_name, queue = {}, {}, {}, { script }
   local function add(name, file)
@@ -100,6 +118,13 @@ return function(path)
         end
       end
       seen[name] = true
+    end
+  end
+  for _, other in ipairs(opened) do
+    local there = native.real_path(other)
+    if there and there ~= real and there:sub(1, #folder_of(real)) == folder_of(real) and not seen[there] then
+      seen[there] = true
+      notes[#notes + 1] = ("%s opens %s: the bundle does not hold it"):format(path, other)
     end
   end
   table.sort(files, function(a, b) return a.name < b.name end)

@@ -241,6 +241,14 @@ def test_literals_that_lead_nowhere_are_noted(folder):
     assert (done.returncode, done.stderr) == (0, 'note: p.lua:1 requires "absent.module", which is not found: the bundle does not hold it\n')
 
 
+@pytest.mark.parametrize("opens", ["io.open(path):close()", "for _ in io.lines(path) do end", "dofile(path)", "loadfile(path)"])
+def test_other_files_that_the_script_opens_are_noted(folder, opens):
+    write(folder, {"p.lua": 'local path = arg[0]:match "^(.-)[^/]*$" .. "data.txt" ' + opens + ' io.open("/dev/null"):close() io.open "none"\n' + DECLARE,
+                   "data.txt": ""})
+    done = run("bundle", "p.lua", "-o", "p", cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "note: p.lua opens data.txt: the bundle does not hold it\n")
+
+
 def test_what_a_script_prints_is_not_in_the_way(folder):
     write(folder, {"p.lua": 'print("a", 1) io.write "b"\n' + DECLARE})
     done = run("bundle", "p.lua", "-o", "p", "--json", cwd=folder)
