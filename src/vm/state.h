@@ -1,6 +1,7 @@
 #pragma once
 /* What the files of vm/ share: the state behind struct vm, and a task. */
 #include "base/tempdir.h"
+#include "vm/arena.h"
 #include "vm/vm.h"
 #include "work/pool.h"
 
@@ -26,6 +27,7 @@ struct vm {
     lua_State *L; /* the main thread of the state */
     struct vm_limits limits;
     size_t memory_used;
+    struct arena arena;
     struct pool *pool;
     const struct tempdir *dir; /* NULL until vm_start */
     struct buffer capabilities;
@@ -34,6 +36,8 @@ struct vm {
     char gc_message[sizeof((struct error *)0)->message]; /* the one that a task is being ended for */
     struct buffer warning; /* pieces of the warning that Lua is making */
     bool warning_lost;     /* there was no memory for one of them */
+    struct buffer log_values; /* of the line that lib_log.c writes */
+    struct buffer scratch;    /* lib_request.c's; holds nothing across a call that may run a finaliser */
     unsigned works;
 
     /* tasks */
@@ -145,6 +149,7 @@ extern const struct vm_module vm_texts[];   /* files as they are, for commands; 
 
 /* ---- the modules that scripts see, a file each ---- */
 
+int luaopen_ocm_check(lua_State *L);
 int luaopen_ocm_command(lua_State *L);
 int luaopen_ocm_crypto(lua_State *L);
 int luaopen_ocm_file(lua_State *L);
