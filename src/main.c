@@ -1,4 +1,5 @@
 /* ocmlua: a plugin of the Open Component Model whose contract is a Lua script. Chooses what to do; the parts do it. */
+#include "base/bundle.h"
 #include "base/log.h"
 #include "base/tempdir.h"
 #include "options.h"
@@ -46,6 +47,8 @@ static void say(const char *text, size_t length)
     }
 }
 
+static struct bundle bundle; /* this program's own */
+
 static struct vm *load(const struct options *options, int *status)
 {
     struct error e;
@@ -56,7 +59,7 @@ static struct vm *load(const struct options *options, int *status)
         complain(&e);
         return NULL;
     }
-    if (!vm_load(vm, options->script, &problems)) {
+    if (!vm_load(vm, options->script, bundle.bytes != NULL ? &bundle : NULL, &problems)) {
         if (buffer_add(&problems, '\n'))
             say(problems.data, problems.length);
         buffer_free(&problems);
@@ -172,7 +175,7 @@ int main(int argc, char **argv)
     struct options options;
     struct error e;
     open_standard_descriptors();
-    if (!options_read(&options, argc, argv, &e))
+    if (!bundle_open(&bundle, &e) || !options_read(&options, bundle.bytes != NULL ? bundle.script : NULL, argc, argv, &e))
         return complain(&e);
     switch (options.what) {
     case RUN_VERSION: return printf("ocmlua %s\n", OCMLUA_VERSION) < 0;

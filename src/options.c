@@ -1,5 +1,6 @@
 /* The command line: `ocmlua PLUGIN capabilities`, `ocmlua PLUGIN --config JSON`, where the program's own name may stand for PLUGIN; and
  * `ocmlua COMMAND …`. */
+#include "base/bundle.h"
 #include "options.h"
 
 #include <errno.h>
@@ -37,9 +38,12 @@ static bool script_from_name(struct options *options, const char *program, struc
         path = found;
     if ((size_t)snprintf(options->script, sizeof options->script, "%s.lua", path) >= sizeof options->script)
         return error_set(e, ENAMETOOLONG, "the path is too long: %s", path);
-    if (access(options->script, R_OK) != 0)
-        return error_set(e, errno, "there is no script %s beside %s: a copy or link of ocmlua named NAME runs NAME.lua", options->script, path);
-    return true;
+    if (access(options->script, R_OK) == 0)
+        return true;
+    int reason = errno;
+    if (bundle_is_cut())
+        return error_set(e, reason, "the bundle at the end of %s is damaged: its end is missing. Get it anew, or run 'ocmlua bundle' again", path);
+    return error_set(e, reason, "there is no script %s beside %s: a copy or link of ocmlua named NAME runs NAME.lua", options->script, path);
 }
 
 /* What a plugin is asked: the manager's two calls. */
@@ -48,15 +52,16 @@ static bool is_call(const char *argument) { return strcmp(argument, "capabilitie
 /* A word that is followed by neither of the manager's calls. A path is a plugin, whatever follows. */
 static bool is_command(int argc, char **argv) { return strpbrk(argv[1], "/.") == NULL && (argc == 2 || !is_call(argv[2])); }
 
-bool options_read(struct options *options, int argc, char **argv, struct error *e)
+bool options_read(struct options *options, const char *bundled, int argc, char **argv, struct error *e)
 {
     static char help[] = "help", *no_arguments[] = {help, NULL};
     *options = (struct options){.what = RUN_COMMAND};
     if (argc < 1)
         return error_set(e, EINVAL, "there is no argument at all, not even the program's name");
-    bool own_name = strncmp(base_name(argv[0]), "ocmlua", 6) == 0;
     int at = 1;
-    if (own_name) {
+    if (bundled != NULL) {
+        (void)snprintf(options->script, sizeof options->script, "%s", bundled);
+    } else if (strncmp(base_name(argv[0]), "ocmlua", 6) == 0) {
         if (argc == 1 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
             options->arguments = no_arguments;
             options->argument_count = 1;
@@ -95,8 +100,9 @@ bool options_read(struct options *options, int argc, char **argv, struct error *
         }
     }
     if (options->what != RUN_CAPABILITIES) {
+        const char *name = base_name(bundled != NULL ? argv[0] : options->script);
         if (options->config == NULL)
-            return error_set(e, EINVAL, "--config is missing: expected '%s capabilities' or '%s --config JSON'", base_name(options->script), base_name(options->script));
+            return error_set(e, EINVAL, "--config is missing: expected '%s capabilities' or '%s --config JSON'", name, name);
         options->what = RUN_PLUGIN;
     }
     return true;

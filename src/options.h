@@ -23,8 +23,10 @@ struct options {
     const char *config; /* --config's text */
 };
 
-/* Reads argv.  What is neither `capabilities` nor `--config` of a plugin is a command (lua/command), whose arguments are its own.  Run under another name than ocmlua*, it is the plugin `<that name>.lua` beside it. False: e says what is wrong. */
-bool options_read(struct options *options, int argc, char **argv, struct error *e);
+/* Reads argv.  `bundled`: the name of the script in this program's bundle, which is then the plugin whatever the program is called; NULL: it has none.
+ * Otherwise, what is neither `capabilities` nor `--config` of a plugin is a command (lua/command), whose arguments are its own.
+ * Run under another name than ocmlua*, it is the plugin `<that name>.lua` beside it. False: e says what is wrong. */
+bool options_read(struct options *options, const char *bundled, int argc, char **argv, struct error *e);
 
 /* Reads --config's JSON; `text` stays referenced. False: e says what is wrong. Unknown members are ignored. */
 bool config_read(struct config *config, const char *text, size_t length, struct error *e);

@@ -22,6 +22,15 @@ end
 
 function arguments.is_failure(value) return getmetatable(value) == Failure end
 
+--- The options of a command that are for people.
+function arguments.shown(command)
+  local shown = {}
+  for _, option in ipairs(command.options or {}) do
+    if not option.hidden then shown[#shown + 1] = option end
+  end
+  return shown
+end
+
 local help = { name = "help", short = "h", text = "show this help" }
 
 local function find(command, word)

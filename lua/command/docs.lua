@@ -2,6 +2,7 @@
 
 local arguments = require "command.arguments"
 local terminal = require "command.terminal"
+local reference = require "command.reference"
 local contract = require "ocm.contract"
 
 local function dots(names)
@@ -11,53 +12,14 @@ local function dots(names)
   return table.concat(out, ", ")
 end
 
---- ---- Markdown ----
-
-local function contract_markdown(out)
-  out[#out + 1] = "## Contracts\n"
-  for _, capability in ipairs(contract) do
-    out[#out + 1] = ("### %s\n"):format(capability.name)
-    out[#out + 1] = "| method | endpoint | request | answer | left out |\n| --- | --- | --- | --- | --- |"
-    for _, method in ipairs(capability.methods) do
-      out[#out + 1] = ("| `%s` | %s `%s`%s | %s | %s | %s |"):format(method.name, method.http, method.path,
-        method.credentials and ", credentials" or "", dots(method.request or method.query), method.answer, method.default ~= nil and "has a default" or "501")
-    end
-    out[#out + 1] = ""
+--- The functions of a part, a line each.
+local function functions(entries, part)
+  local rows = {}
+  for _, entry in ipairs(entries) do
+    if entry.part == part and entry.kind == "function" then rows[#rows + 1] = { "  " .. entry.name, reference.summary(entry) } end
   end
+  return terminal.columns(rows)
 end
-
-local function rows(out, title, list)
-  if #list == 0 then return end
-  out[#out + 1] = ("| %s | type | |\n| --- | --- | --- |"):format(title)
-  for _, row in ipairs(list) do
-    out[#out + 1] = ("| %s | `%s` | %s |"):format(row[1] ~= "" and "`" .. row[1] .. "`" or "", (row[2]:gsub("|", "\\|")), (row[3]:gsub("|", "\\|")))
-  end
-  out[#out + 1] = ""
-end
-
-local function entry_markdown(out, entry)
-  if entry.kind == "section" then
-    out[#out + 1] = ("## %s\n"):format(entry.name:sub(1, 1):upper() .. entry.name:sub(2))
-    return
-  end
-  if entry.kind == "class" and entry.text == "" and #entry.fields == 0 then return end
-  out[#out + 1] = ("### %s\n"):format(entry.signature or entry.name)
-  if entry.text ~= "" then out[#out + 1] = entry.text .. "\n" end
-  if entry.example ~= "" then out[#out + 1] = ("```lua\n%s\n```\n"):format(entry.example) end
-  if entry.type and entry.type ~= "" then out[#out + 1] = ("`%s`\n"):format(entry.type) end
-  rows(out, "parameter", entry.parameters)
-  rows(out, "returns", entry.returns)
-  rows(out, "field", entry.fields)
-end
-
-local function markdown(entries)
-  local out = { "# ocmlua: the reference\n", "Made by `ocmlua docs --markdown` of the contract table and of [lua/types](types).\n" }
-  contract_markdown(out)
-  for _, entry in ipairs(entries) do entry_markdown(out, entry) end
-  return table.concat(out, "\n"):gsub("\n\n\n+", "\n\n"):gsub("%s*$", "\n")
-end
-
---- ---- the terminal ----
 
 local function overview(entries)
   local style, out = terminal.styles(1), {}
@@ -69,12 +31,12 @@ local function overview(entries)
     lines[#lines + 1] = { "  " .. capability.name, table.concat(methods, " ") }
   end
   table.move(terminal.columns(lines), 1, #lines, #out + 1, out)
-  lines = {}
-  for _, entry in ipairs(entries) do
-    if entry.kind == "function" then lines[#lines + 1] = { "  " .. entry.name, (entry.text:match "^[^\n]-[.:]%f[%s\0]" or entry.text:match "^[^\n]*") } end
+  for _, part in ipairs(entries) do
+    if part.kind == "part" and part.file ~= "contracts" then
+      out[#out + 1] = "\n" .. style.bold(part.name) .. ("  (ocmlua docs %s)"):format(part.file)
+      for _, line in ipairs(functions(entries, part)) do out[#out + 1] = line end
+    end
   end
-  out[#out + 1] = "\n" .. style.bold "Functions"
-  table.move(terminal.columns(lines), 1, #lines, #out + 1, out)
   io.stdout:write(table.concat(out, "\n"), "\n")
 end
 
@@ -95,6 +57,7 @@ local function show_entry(entry)
   local style = terminal.styles(1)
   io.stdout:write(style.bold(entry.signature or entry.name), "\n")
   if entry.text ~= "" then io.stdout:write("\n", entry.text, "\n") end
+  if entry.parent then io.stdout:write("\nWith all fields of ", entry.parent, ".\n") end
   if entry.example ~= "" then io.stdout:write("\n", style.cyan("  " .. entry.example:gsub("\n", "\n  ")), "\n") end
   local lines = {}
   for _, list in ipairs { entry.parameters, entry.fields } do
@@ -103,6 +66,10 @@ local function show_entry(entry)
   for _, row in ipairs(entry.returns) do lines[#lines + 1] = { "  returns", row[2], row[1] .. (row[3] ~= "" and ": " .. row[3] or "") } end
   if entry.type and entry.type ~= "" then lines[#lines + 1] = { "  " .. entry.type } end
   if #lines > 0 then io.stdout:write("\n", table.concat(terminal.columns(lines), "\n"), "\n") end
+end
+
+local function show_part(entries, part)
+  io.stdout:write(terminal.styles(1).bold(part.name), "\n\n", part.text, "\n\n", table.concat(functions(entries, part), "\n"), "\n")
 end
 
 local function same(name, topic) return name == topic or name == "ocm." .. topic or name:match "[.:]([^.:]+)$" == topic end
@@ -116,35 +83,44 @@ return {
     { "ocmlua docs ocm.pipe", "a function" },
     { "ocmlua docs Resource", "a shape" },
   },
+  words = function()
+    local words = {}
+    for _, capability in ipairs(contract) do words[#words + 1] = capability.name end
+    for _, entry in ipairs(reference.entries()) do
+      if entry.kind == "part" then words[#words + 1] = entry.file end
+      if entry.kind == "function" and entry.name:find "^ocm" then words[#words + 1] = entry.name end
+    end
+    return words
+  end,
   run = function(given)
-    local entries = require "command.reference".entries()
+    local entries = reference.entries()
     if given.markdown then
-      io.stdout:write((markdown(entries)))
+      io.stdout:write(require "command.markdown"(entries))
       return 0
     end
     local topic = given[1]
     if not topic then return overview(entries) end
-    local known, found = {}, false
+    local known, shown = {}, 0
+    local function show(name, matches, f, ...)
+      known[#known + 1] = name
+      if not matches then return end
+      if shown > 0 then io.stdout:write "\n" end
+      shown = shown + 1
+      f(...)
+    end
     for _, capability in ipairs(contract) do
-      known[#known + 1] = capability.name
       local has = capability.name == topic
       for _, method in ipairs(capability.methods) do has = has or method.name == topic end
-      if has then
-        show_contract(capability)
-        found = true
-      end
+      show(capability.name, has, show_contract, capability)
     end
     for _, entry in ipairs(entries) do
-      if entry.kind ~= "section" then
-        known[#known + 1] = entry.name
-        if same(entry.name, topic) then
-          if found then io.stdout:write "\n" end
-          show_entry(entry)
-          found = true
-        end
+      if entry.kind == "part" then
+        show(entry.file, entry.file == topic, show_part, entries, entry)
+      elseif entry.kind ~= "section" then
+        show(entry.name, same(entry.name, topic), show_entry, entry)
       end
     end
-    if not found then
+    if shown == 0 then
       local hint = require "ocm.suggest"(topic, known)
       arguments.fail('there is nothing about "%s"%s', topic, #hint < 100 and hint or ": ocmlua docs lists what there is")
     end

@@ -1,7 +1,8 @@
 --- The commands, one table: `ocmlua NAME …` runs `command.NAME`'s run(arguments, out) and exits with what it returns (nothing: 0).
 --
 -- A command: `name`; `summary`, a line; `usage`, what stands behind `ocmlua NAME`; its module returns { options =, help =, examples =, run = }:
--- `options` as command.arguments has them, `help` a text, `examples` an array of { command line, what it does }.
+-- `options` as command.arguments has them, `help` a text, `examples` an array of { command line, what it does }; with `words`, an array or a
+-- function that returns one, shells complete its arguments. The help, the manual page and the completions are made of these.
 -- Failures for people are raised by command.arguments.fail (exit status 1) or .misuse (2): the text alone is shown, with no traceback.
 
 local arguments = require "command.arguments"
@@ -10,9 +11,11 @@ local commands = {
   { name = "run", summary = "run a Lua script with ocm, cjson and lfs at hand", usage = "FILE [ARGUMENT ...]" },
   { name = "repl", summary = "try Lua, ocm and a plugin's handlers line by line", usage = "[PLUGIN]" },
   { name = "test", summary = "test a plugin: run *_test.lua", usage = "[PATH ...] [--filter TEXT] [--coverage] [--watch]" },
+  { name = "bundle", summary = "make one program of a plugin, its modules and ocmlua", usage = "PLUGIN -o NAME [OPTION ...]" },
   { name = "docs", summary = "the reference: contracts, requests, answers, the script API", usage = "[TOPIC] [--markdown]" },
   { name = "types", summary = "write the script API's types for the Lua language server", usage = "[DIR]" },
-  { name = "help", summary = "show this, or the help of a command", usage = "[COMMAND]" },
+  { name = "completion", summary = "print a shell's completion of these commands", usage = "bash|zsh|fish" },
+  { name = "help", summary = "show this, or the help of a command", usage = "[COMMAND | --man]" },
 }
 
 local function find(name)

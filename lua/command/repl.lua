@@ -2,6 +2,7 @@
 
 local terminal = require "command.terminal"
 local arguments = require "command.arguments"
+local trace = require "command.trace"
 
 --- A value as a person reads it: JSON-like tables are written out, everything else as tostring has it.
 local function show(value)
@@ -14,19 +15,49 @@ end
 
 --- The lines of one statement: more are read while it is unfinished.
 local function read(prompt)
-  local text
+  local text, problem
   while true do
     if prompt then io.stdout:write(text and "... " or "> ") end
     io.stdout:flush()
     local line = io.read "L"
-    if not line then return text end
+    if not line then return text, nil, problem end
     text = (text or "") .. line
-    local chunk, problem = load("return " .. text, "=repl")
+    local chunk = load("return " .. text, "=repl")
     if chunk then return text, chunk end
     chunk, problem = load(text, "=repl")
     if chunk then return text, chunk end
     if not problem:find "<eof>" then return text, nil, problem end
   end
+end
+
+--- What a script gives to ocm.plugin, after whatever is wrong with it was said.
+local function declaration_of(path)
+  local real = require "ocm.native.command".real_path(path) or arguments.fail("there is no %s", path)
+  local ocm = require "ocm"
+  local declare, declared = ocm.plugin, nil
+  ocm.plugin = function(declaration)
+    declared = declaration
+    return declare(declaration)
+  end
+  _G.arg = { [0] = path }
+  local loaded, problems = require "ocm.load"(path, real)
+  ocm.plugin = declare
+  if not loaded and not declared then arguments.fail("%s", problems) end
+  if not loaded then io.stderr:write(problems, "\n") end
+  return declared
+end
+
+--- Runs a statement and shows what it gives. False, and what is wrong.
+local function evaluate(chunk, problem)
+  if not chunk then return false, problem end
+  local results = table.pack(xpcall(chunk, trace))
+  if not results[1] then return false, results[2] end
+  for i = 2, results.n do
+    local shown, text = pcall(show, results[i])
+    io.stdout:write(shown and text or "(a value that has no text: " .. tostring(text) .. ")", "\n")
+  end
+  _G._ = results[2]
+  return true
 end
 
 return {
@@ -37,29 +68,17 @@ return {
   },
   help = "An expression's values are shown; `_` is the last one. What waits blocks. Ctrl-D ends it.",
   run = function(given)
-    ocm, cjson, lfs = require "ocm", require "cjson", require "lfs" -- luacheck: ignore
-    if given[1] then
-      local real = require "ocm.native.command".real_path(given[1]) or arguments.fail("there is no %s", given[1])
-      package.path = ("%s/?.lua;%s"):format(real:match "^(.*)/", package.path)
-      local declared
-      local declare = ocm.plugin
-      ocm.plugin = function(declaration)
-        declared = declaration
-        return declare(declaration)
-      end
-      dofile(real)
-      ocm.plugin, plugin = declare, declared -- luacheck: ignore
-    end
+    local ocm = require "ocm"
+    _G.ocm, _G.cjson, _G.lfs = ocm, require "cjson", require "lfs"
+    if given[1] then _G.plugin = declaration_of(given[1]) end
     local prompt = terminal.is_terminal(0)
     while true do
       local text, chunk, problem = read(prompt)
       if not text then break end
-      local results = chunk and table.pack(xpcall(chunk, debug.traceback)) or { false, problem, n = 2 }
-      if not results[1] then
-        io.stderr:write(tostring(results[2]), "\n")
-      else
-        for i = 2, results.n do io.stdout:write(show(results[i]), "\n") end
-        _ = results[2] -- luacheck: ignore
+      local ok, failure = evaluate(chunk, problem)
+      if not ok then
+        io.stdout:flush()
+        io.stderr:write(failure, "\n")
       end
     end
     if prompt then io.stdout:write "\n" end

@@ -1,6 +1,7 @@
 --- `ocmlua run FILE [ARGUMENT ...]`: the standalone lua, with all that plugins have.
 
 local arguments = require "command.arguments"
+local trace = require "command.trace"
 
 local function beside(path) return path:match "^(.*)/" or "." end
 
@@ -16,12 +17,15 @@ return {
 The exit status is 0, what os.exit was given, or 1 when the script fails.]],
   run = function(given)
     local path = given[1]
-    if path ~= "-" then package.path = ("%s/?.lua;%s/?/init.lua;%s"):format(beside(path), beside(path), package.path) end
+    if path ~= "-" then
+      package.path = ("%s/?.lua;%s/?/init.lua;%s"):format(beside(path), beside(path), package.path)
+      package.cpath = ("%s/?.so;%s"):format(beside(path), package.cpath)
+    end
     local chunk, problem = loadfile(path ~= "-" and path or nil)
     if not chunk then arguments.fail("%s", problem) end
-    arg = table.move(given, 1, #given, 0, {}) -- luacheck: ignore
-    ocm = require "ocm" -- luacheck: ignore
-    local ok, failure = xpcall(chunk, function(message) return debug.traceback(tostring(message), 2) end, table.unpack(given, 2))
+    _G.arg = table.move(given, 1, #given, 0, {})
+    _G.ocm = require "ocm"
+    local ok, failure = xpcall(chunk, trace, table.unpack(given, 2))
     if not ok then arguments.fail("%s", failure) end
   end,
 }

@@ -1,34 +1,50 @@
 --- `ocmlua types [DIR]`: the stubs of lua/types and a .luarc.json, so that an editor completes and explains the script API.
 
 local arguments = require "command.arguments"
-local json = require "ocm".json
+local ocm = require "ocm"
 local lfs = require "lfs"
 local texts = require "ocm.native.command".texts
 
+local json = ocm.json
 local folder <const> = ".ocmlua"
 
 local function write(path, text)
-  local file, problem = io.open(path, "wb")
-  if not file or not file:write(text) or not file:close() then arguments.fail("%s", problem or path .. " cannot be written") end
+  local done, problem = ocm.fs.write(path, text)
+  if not done then arguments.fail("%s", problem) end
+end
+
+--- A setting, which the server takes as `"workspace.library": …` and as `"workspace": { "library": … }`: where it is, and its key there.
+local function place(settings, group, name)
+  local inner = settings[group]
+  if type(inner) == "table" then return inner, name end
+  return settings, group .. "." .. name
+end
+
+local function add(settings)
+  local where, key = place(settings, "workspace", "library")
+  local library = where[key] or json.array()
+  if type(library) ~= "table" then return false end
+  local there = false
+  for _, entry in ipairs(library) do there = there or entry == folder end
+  if not there then table.insert(library, folder) end
+  where[key] = library
+  where, key = place(settings, "runtime", "version")
+  where[key] = where[key] or "Lua 5.4"
+  return true
 end
 
 --- The settings, with ours added to what is there.
 local function settings(path)
-  local file = io.open(path, "rb")
+  local file <close> = io.open(path, "rb")
   local found = {}
   if file then
     local ok, decoded = pcall(json.decode, file:read "a")
-    file:close()
-    if not ok or type(decoded) ~= "table" then
-      arguments.fail('%s is not plain JSON, so it is left alone: add "%s" to workspace.library, and set runtime.version to "Lua 5.4"', path, folder)
+    if not ok or type(decoded) ~= "table" or getmetatable(decoded) == getmetatable(json.array()) then
+      arguments.fail('%s is no plain JSON object, so it is left alone: add "%s" to workspace.library, and set runtime.version to "Lua 5.4"', path, folder)
     end
     found = decoded
   end
-  local library = found["workspace.library"] or json.array()
-  local there = false
-  for _, entry in ipairs(library) do there = there or entry == folder end
-  if not there then table.insert(library, folder) end
-  found["workspace.library"], found["runtime.version"] = library, found["runtime.version"] or "Lua 5.4"
+  if not add(found) then arguments.fail("%s: workspace.library is no array, so it is left alone", path) end
   return json.encode(found, { pretty = true }) .. "\n"
 end
 

@@ -1,4 +1,6 @@
 --- Runs a plugin's script and says what is wrong with it: load(path) -> declaration, or nil and a text, a line for each problem.
+--
+-- In a bundle, `path` is the script's name there, and a third argument reads: bundle(name) -> text, or nil and nil or why it is damaged.
 
 local plugin = require "ocm.plugin"
 
@@ -29,16 +31,16 @@ local function line_of(lines, line, keys)
   return found
 end
 
-local function read_lines(path)
-  local lines, file = {}, io.open(path)
-  if not file then return lines end
-  for text in file:lines() do lines[#lines + 1] = text end
-  file:close()
+local function read_lines(path, bundle)
+  local lines, file = {}, not bundle and io.open(path)
+  local text = bundle and bundle(path) or file and file:read "a" or ""
+  if file then file:close() end
+  for line in (text .. "\n"):gmatch "(.-)\n" do lines[#lines + 1] = line end
   return lines
 end
 
-local function report(path, declaration)
-  local lines = read_lines(path)
+local function report(path, declaration, bundle)
+  local lines = read_lines(path, bundle)
   local start = declaration_line(lines)
   local texts = {}
   for i, problem in ipairs(declaration.problems) do
@@ -62,10 +64,41 @@ local function search_beside(path)
   package.cpath = ("%s/?.so;%s"):format(folder, package.cpath)
 end
 
-return function(path, real)
-  if real and real ~= path then search_beside(real) end -- a link: beside what it leads to, but first
-  search_beside(path)
-  local chunk, reason = loadfile(path)
+--- As loadfile: a byte order mark and a first line that begins with "#" are passed over.
+local function compile(text, path)
+  if text:find "^[#\xEF]" then text = text:gsub("^\xEF\xBB\xBF", ""):gsub("^#[^\n]*", "") end
+  return load(text, "@" .. path, "t")
+end
+
+--- Modules of the bundle come behind those of this program, and before all files.
+local function search_bundle(bundle)
+  table.insert(package.searchers, 3, function(name)
+    local base = name:gsub("%.", "/")
+    for _, path in ipairs { base .. ".lua", base .. "/init.lua" } do
+      local text, reason = bundle(path)
+      local chunk = text and assert(compile(text, path))
+      if chunk then return chunk, path end
+      if reason then error(reason, 0) end
+    end
+    return ("no file '%s.lua' in this program's bundle"):format(base)
+  end)
+end
+
+local function load_script(path, bundle)
+  if not bundle then return loadfile(path) end
+  local text, reason = bundle(path)
+  if not text then return nil, reason end
+  return compile(text, path)
+end
+
+return function(path, real, bundle)
+  if bundle then
+    search_bundle(bundle)
+  else
+    if real and real ~= path then search_beside(real) end -- a link: beside what it leads to, but first
+    search_beside(path)
+  end
+  local chunk, reason = load_script(path, bundle)
   if not chunk then return nil, reason end
   local ok, declaration = pcall(chunk, table.unpack(arg, 1))
   if not ok then
@@ -76,6 +109,6 @@ return function(path, real)
   if not plugin.is_declaration(declaration) then
     return nil, ("%s: it returned %s instead of its declaration: end it with 'return ocm.plugin { … }'"):format(path, declaration == nil and "nothing" or "a " .. type(declaration))
   end
-  if #declaration.problems > 0 then return nil, report(path, declaration) end
+  if #declaration.problems > 0 then return nil, report(path, declaration, bundle) end
   return declaration
 end

@@ -7,7 +7,7 @@ local ocm = {}
 ---@class ocm.Compression
 ---@field level? integer
 
---- Compresses. The bytes depend on the input and the level alone: no name, no time; the machine's processors only make it faster.
+--- Compresses as gzip. The bytes depend on the input and the level alone: no name, no time; the machine's processors only make it faster.
 ---
 ---     ocm.pipe(ocm.tar "site", ocm.gzip { level = 9 }, "site.tgz")
 ---@param level? integer|ocm.Compression 1 to 9, by default 6

@@ -1,6 +1,6 @@
 ---@meta
--- The plugin protocol's nine contracts for LuaLS: what a declaration (ocm.Declaration, in ocm.lua) holds, what handlers get and what
--- they answer. Names are the protocol's own; the same contracts as data: lua/ocm/contract.lua, the shapes: lua/ocm/shape.lua.
+-- The plugin protocol's nine contracts: what a declaration (ocm.Declaration) holds, what handlers get and what they answer. Names are
+-- the protocol's own. (The same contracts as data: lua/ocm/contract.lua, the shapes: lua/ocm/shape.lua.)
 --
 -- A handler is called as (request, credentials) and returns its answer. What holds for all of them:
 -- * The request is checked first; what does not fit is a 400 that names the field. At its top level, an optional field that is null is

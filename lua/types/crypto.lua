@@ -1,5 +1,6 @@
 ---@meta ocm
--- ocm.crypto for LuaLS, and its one reference; see ocm.lua beside this file.
+-- Digests, signatures, keys and certificates.
+
 ---@class ocm
 local ocm = {}
 
@@ -115,7 +116,7 @@ function ocm.crypto.generate(options) end
 ---@field key? ocm.Key
 ---@field certificate? ocm.Certificate instead of a key. Whether it can be trusted is another question: verify_chain
 
---- Raises for a key that cannot sign so.
+--- A signature. Raises for a key that cannot sign so.
 ---
 ---     local signature = ocm.crypto.sign { key = key, algorithm = "RSASSA-PSS", digest = request.digest }
 ---     return { signature = { algorithm = "RSASSA-PSS", mediaType = "application/vnd.ocm.signature.rsa.pss", value = ocm.hex.encode(signature) } }
@@ -123,7 +124,7 @@ function ocm.crypto.generate(options) end
 ---@return string signature bytes
 function ocm.crypto.sign(options) end
 
---- Raises for a key that does not go with the algorithm, and a digest of a wrong length.
+--- Whether a signature fits. Raises for a key that does not go with the algorithm, and a digest of a wrong length.
 ---
 ---     ocm.crypto.verify { key = key, algorithm = "ed25519", data = "tampered with", signature = signature }   --> false, "the signature does not fit"
 ---@param options ocm.Verifying
@@ -152,7 +153,7 @@ function certificate:not_before() end
 ---@return integer seconds since 1970, UTC
 function certificate:not_after() end
 
---- Raises when the key is of a type that ocm.Key has not.
+--- The public key in it. Raises when that is of a type that ocm.Key has not.
 ---@return ocm.Key key public
 function certificate:key() end
 
@@ -205,7 +206,7 @@ ocm.crypto.pem = {}
 ---@field headers table<string, string> empty when there are none
 ---@field bytes string
 
---- Raises for a type or headers that would not be read as such.
+--- PEM text of bytes. Raises for a type or headers that would not be read as such.
 ---
 ---     local text = ocm.crypto.pem.encode("SIGNATURE", signature, { ["Signature Algorithm"] = "RSASSA-PSS" }) .. leaf:pem()
 ---@param type string upper-case letters, digits and spaces

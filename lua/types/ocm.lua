@@ -1,5 +1,5 @@
 ---@meta ocm
--- The script API of ocmlua for LuaLS, and its one reference. The capabilities, requests and answers: contracts.lua beside this file.
+-- What a script is, and what it can call. LuaLS reads these files, and they are the one source of the reference.
 --
 -- A script runs once from top to bottom and returns `ocm.plugin {…}`. It is plain Lua 5.4 with its standard libraries. What differs:
 -- * `print`, `io.write` and `io.stdout` write INFO lines to the log, `io.stderr` WARN lines; stdout itself belongs to the handshake.
@@ -122,18 +122,22 @@ function ocm.fail(status, format, ...) end
 ---@class ocm.log
 ocm.log = {}
 
+--- Logs at level DEBUG: details, for who looks for a fault.
 ---@param msg any
 ---@param attributes? table<string, any> at most 47; of more, some are dropped and `truncated` is set
 function ocm.log.debug(msg, attributes) end
 
+--- Logs at level INFO: what happens.
 ---@param msg any
 ---@param attributes? table<string, any> at most 47; of more, some are dropped and `truncated` is set
 function ocm.log.info(msg, attributes) end
 
+--- Logs at level WARN: what may be wrong, while work goes on.
 ---@param msg any
 ---@param attributes? table<string, any> at most 47; of more, some are dropped and `truncated` is set
 function ocm.log.warn(msg, attributes) end
 
+--- Logs at level ERROR: what failed.
 ---@param msg any
 ---@param attributes? table<string, any> at most 47; of more, some are dropped and `truncated` is set
 function ocm.log.error(msg, attributes) end
@@ -145,7 +149,7 @@ function ocm.log.error(msg, attributes) end
 ---@field null lightuserdata JSON's null, also `cjson.null`; it is true in conditions: compare with `==`
 ocm.json = {}
 
---- Members are sorted by name. A non-empty table with keys 1..n is an array, an empty one an object, unless `array` or `decode` made it an
+--- The JSON text of a value. Members are sorted by name. A non-empty table with keys 1..n is an array, an empty one an object, unless `array` or `decode` made it an
 --- array. Raises for what is not JSON (functions, NaN, cycles, strings that are not UTF-8, arrays with holes or names), saying where.
 ---
 ---     ocm.json.encode({ name = "x", tags = ocm.json.array() }, { pretty = true })
@@ -154,7 +158,7 @@ ocm.json = {}
 ---@return string text
 function ocm.json.encode(value, options) end
 
---- Raises for text that is not JSON, with line and column. A number that neither an integer nor a float holds exactly becomes an opaque
+--- The value of a JSON text. Raises for text that is not JSON, with line and column. A number that neither an integer nor a float holds exactly becomes an opaque
 --- number object, which is encoded as it was written.
 ---@param text string
 ---@return any value null is `ocm.json.null`
@@ -198,7 +202,7 @@ function ocm.tempfile() end
 
 ---- time ----
 
---- Waits. Blocks where there is no task.
+--- Waits for some seconds. Blocks where there is no task.
 ---@param seconds number 0 to 1e9; fractions count; others raise
 function ocm.sleep(seconds) end
 
@@ -231,11 +235,12 @@ function ocm.work() end
 ---@class ocm.base64
 ocm.base64 = {}
 
+--- Bytes as Base64.
 ---@param bytes string
 ---@return string text
 function ocm.base64.encode(bytes) end
 
---- Strict: no white space, no missing padding, no left-over bits.
+--- The bytes of a Base64 text. Strict: no white space, no missing padding, no left-over bits.
 ---
 ---     ocm.base64.decode "aGk="   --> "hi"
 ---     ocm.base64.decode "a"      --> nil, "not padded base64: it ends at byte 1"
@@ -248,11 +253,12 @@ function ocm.base64.decode(text) end
 ---@class ocm.hex
 ocm.hex = {}
 
+--- Bytes as hexadecimal digits.
 ---@param bytes string
 ---@return string text lower case
 function ocm.hex.encode(bytes) end
 
---- Takes either case.
+--- The bytes of hexadecimal digits, of either case.
 ---
 ---     ocm.hex.decode "zz"   --> nil, "not hexadecimal at byte 1"
 ---@param text string

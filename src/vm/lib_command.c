@@ -1,4 +1,6 @@
 /* What commands (lua/command) ask of the terminal and of this program. Not for plugins. */
+#include "base/bundle.h"
+#include "base/crc32.h"
 #include "vm/state.h"
 
 #include <limits.h>
@@ -59,7 +61,36 @@ static int l_texts(lua_State *L)
     return 1;
 }
 
-static const luaL_Reg functions[] = {{"texts", l_texts}, {"is_terminal", l_is_terminal}, {"width", l_width}, {"program", l_program}, {"real_path", l_real_path}, {NULL, NULL}};
+/* crc32(bytes) -> the checksum that zip has */
+static int l_crc32(lua_State *L)
+{
+    size_t length;
+    const char *bytes = luaL_checklstring(L, 1, &length);
+    lua_pushinteger(L, crc32_of(0, bytes, length));
+    return 1;
+}
+
+/* write_program(path, bytes, replace) -> true, or nil, a message and an errno value: see bundle_write */
+static int l_write_program(lua_State *L)
+{
+    size_t length;
+    struct error e;
+    const char *path = luaL_checkstring(L, 1), *bytes = luaL_checklstring(L, 2, &length);
+    if (!bundle_write(path, bytes, length, lua_toboolean(L, 3), &e)) {
+        luaL_pushfail(L);
+        lua_pushstring(L, e.message);
+        lua_pushinteger(L, e.code);
+        return 3;
+    }
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+static const luaL_Reg functions[] = {
+    {"crc32", l_crc32},     {"is_terminal", l_is_terminal}, {"program", l_program},
+    {"texts", l_texts},     {"real_path", l_real_path},     {"width", l_width},
+    {"write_program", l_write_program},                     {NULL, NULL},
+};
 
 int luaopen_ocm_command(lua_State *L)
 {

@@ -165,6 +165,8 @@ int luaopen_ocm_task(lua_State *L);
 int luaopen_ocm_test(lua_State *L);
 int luaopen_ocm_text(lua_State *L);
 
+/* Pushes what gives ocm.load the files of a bundle, which outlives the state; nil for NULL. */
+void lib_bundle_push(lua_State *L, const struct bundle *bundle);
 /* Replaces what would go past the program's own: coroutine.resume and .wrap, print, io.stdout. After luaL_openlibs. */
 void lib_coroutine_open(lua_State *L);
 void lib_output_open(lua_State *L);

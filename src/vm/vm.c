@@ -259,11 +259,12 @@ struct vm *vm_create(int argc, char **argv, enum vm_use use, struct error *e)
     return vm;
 }
 
-/* Protected: script, problems. */
+/* Protected: script, problems, bundle. */
 static int load(lua_State *L)
 {
     const char *script = lua_touserdata(L, 1);
     struct buffer *problems = lua_touserdata(L, 2);
+    const struct bundle *bundle = lua_touserdata(L, 3);
     struct vm *vm = vm_of(L);
     lua_settop(L, 0);
     lua_getglobal(L, "require");
@@ -271,8 +272,9 @@ static int load(lua_State *L)
     lua_call(L, 1, 1);
     char real[PATH_MAX];
     lua_pushstring(L, script);
-    lua_pushstring(L, realpath(script, real));
-    lua_call(L, 2, 2); /* declaration, or nil and the problems */
+    lua_pushstring(L, bundle == NULL ? realpath(script, real) : NULL);
+    lib_bundle_push(L, bundle);
+    lua_call(L, 3, 2); /* declaration, or nil and the problems */
     if (lua_isnil(L, 1)) {
         size_t length;
         const char *text = luaL_tolstring(L, 2, &length);
@@ -286,13 +288,14 @@ static int load(lua_State *L)
     return 0;
 }
 
-bool vm_load(struct vm *vm, const char *script, struct buffer *problems)
+bool vm_load(struct vm *vm, const char *script, const struct bundle *bundle, struct buffer *problems)
 {
     struct error e;
     lua_pushcfunction(vm->L, load);
     lua_pushlightuserdata(vm->L, (void *)(size_t)script);
     lua_pushlightuserdata(vm->L, problems);
-    if (!protected(vm, 2, &e)) {
+    lua_pushlightuserdata(vm->L, (void *)(size_t)bundle);
+    if (!protected(vm, 3, &e)) {
         (void)buffer_puts(problems, e.message);
         return false;
     }

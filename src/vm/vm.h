@@ -4,6 +4,7 @@
  * Everything here is for the main thread, but for vm_interrupt.  One struct vm a process: the watch over long slices has
  * one timer.  No Lua error leaves these functions. */
 #include "base/buffer.h"
+#include "base/bundle.h"
 #include "base/error.h"
 #include "base/tempdir.h"
 
@@ -57,8 +58,9 @@ struct vm *vm_create(int argc, char **argv, enum vm_use use, struct error *e);
  * process shall exit with.  False: it failed, or was interrupted (vm_interrupt), with e saying how. */
 bool vm_command(struct vm *vm, const struct tempdir *dir, int *status, struct error *e);
 
-/* Runs the script and takes its declaration.  False: `problems` says everything that is wrong, a line each, beginning with file and line. */
-bool vm_load(struct vm *vm, const char *script, struct buffer *problems);
+/* Runs the script and takes its declaration: a file, or, where there is a bundle, one in it; `require` finds the others there.  False: `problems`
+ * says everything that is wrong, a line each, beginning with file and line. */
+bool vm_load(struct vm *vm, const char *script, const struct bundle *bundle, struct buffer *problems);
 
 /* The document that `capabilities` prints (protocol section 1), without a newline. After vm_load. */
 const char *vm_capabilities(const struct vm *vm, size_t *length);

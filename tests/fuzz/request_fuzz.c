@@ -62,7 +62,7 @@ static void start(void)
     require(fd >= 0 && write(fd, script, sizeof script - 1) == (ssize_t)sizeof script - 1, "script");
     close(fd);
     here.vm = vm_create(1, argv, VM_PLUGIN, &e);
-    require(here.vm != NULL && vm_load(here.vm, path, &problems), "loading");
+    require(here.vm != NULL && vm_load(here.vm, path, NULL, &problems), "loading");
     require(listener_open(&here.listener, false, "", &here.dir, &e), "listening");
     require(vm_start(here.vm, &here.dir, "{}", 2, &e), "starting");
     here.server = server_create(&here.listener, here.vm, on_shutdown, NULL, &e);

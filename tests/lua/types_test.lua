@@ -52,3 +52,13 @@ function TestTypes.test_every_function_is_documented()
   for name in pairs(getmetatable(ocm).lazy) do luaunit.assertNotNil(ocm[name], name) end -- loads them
   check(text, "", ocm)
 end
+
+--- Commands write and show the embedded ones.
+function TestTypes.test_every_file_is_embedded_as_it_is()
+  local embedded = require "ocm.native.command".texts "lua/types/"
+  for name, text in pairs(stubs()) do
+    luaunit.assertEquals(embedded["lua/types/" .. name], text, name .. " has to be in `texts` in src/CMakeLists.txt")
+    embedded["lua/types/" .. name] = nil
+  end
+  luaunit.assertNil(next(embedded))
+end

@@ -59,7 +59,7 @@ static void test_what_is_asked_for(void **state)
         struct options options;
         struct error e = {0};
         struct command *c = command(cases[i].line);
-        if (!options_read(&options, c->argc, c->argv, &e))
+        if (!options_read(&options, NULL, c->argc, c->argv, &e))
             fail_msg("case %zu: %s", i, e.message);
         assert_int_equal(options.what, cases[i].what);
         assert_string_equal(options.script, cases[i].script);
@@ -81,7 +81,7 @@ static void test_help_is_a_command_however_it_is_asked_for(void **state)
         struct options options;
         struct error e = {0};
         struct command *c = command(lines[i]);
-        assert_true(options_read(&options, c->argc, c->argv, &e));
+        assert_true(options_read(&options, NULL, c->argc, c->argv, &e));
         assert_int_equal(options.what, RUN_COMMAND);
         assert_int_equal(options.argument_count, 1);
         assert_string_equal(options.arguments[0], "help");
@@ -109,7 +109,7 @@ static void test_what_is_wrong_with_it(void **state)
         struct options options;
         struct error e = {0};
         struct command *c = command(cases[i].line);
-        assert_false(options_read(&options, c->argc, c->argv, &e));
+        assert_false(options_read(&options, NULL, c->argc, c->argv, &e));
         if (strstr(e.message, cases[i].message) == NULL)
             fail_msg("expected \"%s\", got \"%s\"", cases[i].message, e.message);
         assert_null(strchr(e.message, '\n'));
@@ -129,7 +129,7 @@ static void test_a_script_path_beyond_all_limits_is_said(void **state)
         name[sizeof name - 1] = '\0';
         (void)snprintf(line, sizeof line, "%s%s|capabilities", programs[i], name);
         struct command *c = command(line);
-        assert_false(options_read(&options, c->argc, c->argv, &e));
+        assert_false(options_read(&options, NULL, c->argc, c->argv, &e));
         assert_int_equal(e.code, ENAMETOOLONG);
     }
 }
@@ -143,14 +143,35 @@ static void test_under_another_name_it_is_the_plugin_beside_it(void **state)
     char line[5000];
     (void)snprintf(line, sizeof line, "%s|capabilities", scratch("hello"));
     struct command *c = command(line);
-    assert_true(options_read(&options, c->argc, c->argv, &e));
+    assert_true(options_read(&options, NULL, c->argc, c->argv, &e));
     assert_int_equal(options.what, RUN_CAPABILITIES);
     assert_string_equal(options.script, scratch("hello.lua"));
     assert_ptr_equal(options.arguments, c->argv); /* arg[0] is the program: it was started as the script */
     assert_int_equal(options.argument_count, 2);
     c = command(scratch("hello"));
-    assert_false(options_read(&options, c->argc, c->argv, &e));
+    assert_false(options_read(&options, NULL, c->argc, c->argv, &e));
     assert_non_null(strstr(e.message, "--config is missing"));
+}
+
+static void test_a_bundle_is_the_plugin_under_any_name(void **state)
+{
+    (void)state;
+    static const char *const programs[] = {"./greeting", "greeting", "/usr/bin/ocmlua", "ocmlua-greeting"};
+    for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
+        struct options options;
+        struct error e = {0};
+        char line[64];
+        (void)snprintf(line, sizeof line, "%s|capabilities", programs[i]);
+        struct command *c = command(line);
+        assert_true(options_read(&options, "greeting.lua", c->argc, c->argv, &e));
+        assert_int_equal(options.what, RUN_CAPABILITIES);
+        assert_string_equal(options.script, "greeting.lua");
+        assert_ptr_equal(options.arguments, c->argv);
+        c = command(programs[i]);
+        assert_false(options_read(&options, "greeting.lua", c->argc, c->argv, &e));
+        assert_null(strstr(e.message, "greeting.lua")); /* it is called by the program's name */
+        assert_non_null(strstr(e.message, "--config is missing"));
+    }
 }
 
 static void test_a_bare_name_is_looked_for_in_the_path(void **state)
@@ -169,10 +190,10 @@ static void test_a_bare_name_is_looked_for_in_the_path(void **state)
     (void)snprintf(path, sizeof path, "%s:%s:%s:%s", scratch("missing"), scratch("one"), scratch("two"), scratch("three"));
     setenv("PATH", path, 1);
     struct command *c = command("hello|capabilities");
-    bool found = options_read(&options, c->argc, c->argv, &e);
+    bool found = options_read(&options, NULL, c->argc, c->argv, &e);
     setenv("PATH", "", 1);
     struct options none;
-    bool nowhere = options_read(&none, c->argc, c->argv, NULL); /* hello.lua in the working directory */
+    bool nowhere = options_read(&none, NULL, c->argc, c->argv, NULL); /* hello.lua in the working directory */
     setenv("PATH", before, 1);
     free(before);
     assert_true(found);
@@ -303,6 +324,7 @@ int main(void)
         cmocka_unit_test(test_what_is_wrong_with_it),
         cmocka_unit_test(test_a_script_path_beyond_all_limits_is_said),
         SCRATCH_TEST(test_under_another_name_it_is_the_plugin_beside_it),
+        cmocka_unit_test(test_a_bundle_is_the_plugin_under_any_name),
         SCRATCH_TEST(test_a_bare_name_is_looked_for_in_the_path),
         cmocka_unit_test(test_configurations),
         cmocka_unit_test(test_what_is_wrong_with_a_configuration),

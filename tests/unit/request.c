@@ -108,7 +108,7 @@ static struct vm *start(void)
     struct tempdir dir = {.fd = -1};
     struct vm *vm = vm_create(1, argv, VM_PLUGIN, &e);
     assert_non_null(vm);
-    assert_true(vm_load(vm, argv[0], &problems));
+    assert_true(vm_load(vm, argv[0], NULL, &problems));
     assert_true(vm_start(vm, &dir, "{}", 2, &e));
     return vm;
 }
