@@ -87,26 +87,33 @@ static void append(struct pipe *pipe, struct stream *s)
     pipe->last = s;
 }
 
-/* Two that compute overlap. */
-static bool part_of_its_own(struct pipe *pipe)
+/* Something that computes is to come: what does so already, above it, gets another thread. */
+static bool make_way(struct pipe *pipe)
 {
+    struct stream *busy = pipe->busy;
+    pipe->busy = NULL;
+    if (busy == NULL)
+        return true;
+    if (busy->type->aside != NULL) {
+        busy->type->aside(busy);
+        return true;
+    }
     struct stream *handoff = handoff_create();
-    if (handoff == NULL)
-        return false;
-    append(pipe, handoff);
-    pipe->computes = false;
-    return true;
+    if (handoff != NULL)
+        append(pipe, handoff);
+    return handoff != NULL;
 }
 
 bool pipe_add(struct pipe *pipe, struct stream *s)
 {
-    if (s != NULL && s->type->computes && pipe->computes && !part_of_its_own(pipe)) {
+    if (s != NULL && s->type->computes && !make_way(pipe)) {
         stream_free(s);
         s = NULL;
     }
     if (s == NULL)
         return false;
-    pipe->computes = pipe->computes || s->type->computes;
+    if (s->type->computes)
+        pipe->busy = s;
     append(pipe, s);
     return true;
 }
@@ -117,5 +124,5 @@ bool pipe_end(struct pipe *pipe, struct sink *s)
         return false;
     pipe->sink = s;
     s->flow = &pipe->flow;
-    return !(s->type->computes && pipe->computes) || part_of_its_own(pipe);
+    return !s->type->computes || make_way(pipe);
 }

@@ -13,7 +13,7 @@ struct pipe {
     struct stream *last; /* the stream that was added last: the source, then each stage */
     struct sink *sink;
     struct call call;    /* what stages ask of the main thread */
-    bool computes;       /* something below the last handoff keeps a processor busy */
+    struct stream *busy; /* what keeps a processor busy in the thread that the next part will be in; NULL: nothing */
 
     /* the result, valid in reap; the parts are gone when it failed */
     bool ok;

@@ -42,6 +42,8 @@ static inline void flow_end(struct flow *flow) { atomic_store_explicit(&flow->ov
 struct stream_type {
     const char *name; /* as errors call it: "gunzip" */
     bool computes;    /* it keeps a processor busy: what reads from it better has another thread */
+    /* Before the first read: have another thread compute, and let what passes go on at once.  NULL: it cannot, a handoff behind it does. */
+    void (*aside)(struct stream *s);
     /* At least one byte and at most `size` to `data`; *got 0 is the end.  False: e filled (by stream_fail). Called through stream_read. */
     bool (*read)(struct stream *s, char *data, size_t size, size_t *got, struct error *e);
     /* Instead of read, where the bytes lie in memory already: they stay there until the next read or lend. *data is room

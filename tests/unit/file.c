@@ -380,7 +380,7 @@ static void test_without_memory_it_says_so(void **state)
         copy = make(source, target, false);
         faults_memory(0, false);
     }
-    assert_int_equal(n, 6); /* pipe, source, digest, sink, handoff */
+    assert_int_equal(n, 5); /* pipe, source, digest, sink */
     release(copy);
     for (n = 1;; n++) {
         copy = create(source, target, false);
