@@ -26,6 +26,9 @@ local lazy = {
   pipe = "ocm.pipe", copy = "ocm.pipe", digest_of = "ocm.pipe", blob_digest = "ocm.pipe",
   bytes = "ocm.pipe", null = "ocm.pipe", string = "ocm.pipe",
   digest = "ocm.pipe", limit = "ocm.pipe", tee = "ocm.pipe", map = "ocm.pipe", lines = "ocm.pipe",
+  exec = "ocm.exec", command = "ocm.exec",
+  fs = "=ocm.fs",
+  http = "=ocm.http",
   crypto = "=ocm.crypto",
 }
 

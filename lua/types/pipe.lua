@@ -87,8 +87,9 @@ function ocm.string(max) end
 
 ---- stages ----
 
---- Takes a digest of what passes; it is in the result's `digests`.
----@param algorithm? "sha256"|"sha512"|"sha384"|"sha1"|"md5"|"crc32c"|string default "sha256"; others that libcrypto knows
+--- Takes a digest of what passes; it is in the result's `digests`. With the digest that is expected, "sha256:…", another one is an error at
+--- the end, so that nothing appears at the sink.
+---@param algorithm? "sha256"|"sha512"|"sha384"|"sha1"|"md5"|"crc32c"|string default "sha256"; others that libcrypto knows; or a digest
 ---@return ocm.Part
 function ocm.digest(algorithm) end
 

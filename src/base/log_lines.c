@@ -41,7 +41,7 @@ static void put(struct log_lines *lines, bool end)
             break;
         }
         if (length > 0)
-            log_write(lines->level, text, length, NULL, 0);
+            log_write(lines->level, text, length, &lines->attribute, lines->attribute.name != NULL ? 1 : 0);
         at += newline != NULL ? length + 1 : length;
     }
     drop(&lines->line, at);

@@ -9,9 +9,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Zero-initialised, but for the level. */
+/* Zero-initialised, but for the level, and an attribute, if each line is to have one. */
 struct log_lines {
     enum log_level level;
+    struct log_attribute attribute; /* its name NULL: none */
     struct buffer pending; /* what may be the beginning of a credential */
     struct buffer line;    /* the unfinished line so far, redacted */
     bool lost;             /* there was no memory: nothing more of this line */

@@ -12,7 +12,7 @@
 
 enum { STRING_MOST = 16 << 20 };
 
-static const struct part_kind *const families[] = {core_parts};
+static const struct part_kind *const families[] = {core_parts, exec_parts, http_parts};
 
 /* ---- options ---- */
 
@@ -211,6 +211,12 @@ const struct part_kind *part_kind(lua_State *L, int index, int number, const cha
         for (const struct part_kind *kind = families[i]; kind->name != NULL; kind++)
             if (strcmp(kind->name, name) == 0)
                 return kind;
+    if (lua_type(L, index) == LUA_TTABLE) {
+        bool remote = lua_getfield(L, index, "type") == LUA_TSTRING && strcmp(lua_tostring(L, -1), "remoteURL") == 0;
+        lua_pop(L, 1);
+        if (remote)
+            return &http_location;
+    }
     const char *wrong = NULL;
     int top = lua_gettop(L);
     lua_pushvalue(L, index);

@@ -28,6 +28,7 @@ extern const struct part_kind codec_parts[];   /* lib_codec.c */
 extern const struct part_kind archive_parts[]; /* lib_archive.c */
 extern const struct part_kind http_parts[];    /* lib_http.c */
 extern const struct part_kind exec_parts[];    /* lib_exec.c */
+extern const struct part_kind http_location;   /* lib_http.c: a Location of type remoteURL */
 
 /* The kind of any value that a script gives as a part; a path, a Location and a tempfile are files.  Raises for what is none, as an error of
  * `function`'s argument `number`. */

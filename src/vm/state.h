@@ -148,6 +148,7 @@ extern const struct vm_module vm_texts[];   /* files as they are, for commands; 
 int luaopen_ocm_command(lua_State *L);
 int luaopen_ocm_crypto(lua_State *L);
 int luaopen_ocm_file(lua_State *L);
+int luaopen_ocm_fs(lua_State *L);
 int luaopen_ocm_log(lua_State *L);
 int luaopen_ocm_pipe(lua_State *L);
 int luaopen_ocm_request(lua_State *L);

@@ -99,6 +99,7 @@ static const luaL_Reg native[] = {
     {"ocm.native.command", luaopen_ocm_command},
     {"ocm.native.crypto", luaopen_ocm_crypto},
     {"ocm.native.file", luaopen_ocm_file},
+    {"ocm.native.fs", luaopen_ocm_fs},
     {"ocm.native.log", luaopen_ocm_log},
     {"ocm.native.pipe", luaopen_ocm_pipe},
     {"ocm.native.request", luaopen_ocm_request},

@@ -80,6 +80,16 @@ static bool source_read(struct stream *s, char *data, size_t size, size_t *got, 
     }
 }
 
+/* Files below /proc say 0 and have more. */
+static int64_t source_size(struct stream *s)
+{
+    struct file_source *file = (struct file_source *)s;
+    struct error e;
+    struct stat status;
+    bool known = source_open(file, &e) && file->regular && fstat(file->fd, &status) == 0 && status.st_size > 0;
+    return known ? (int64_t)status.st_size : -1;
+}
+
 static void source_free(struct stream *s)
 {
     struct file_source *file = (struct file_source *)s;
@@ -88,7 +98,7 @@ static void source_free(struct stream *s)
     free(file);
 }
 
-static const struct stream_type source_type = {.name = "file", .read = source_read, .free = source_free};
+static const struct stream_type source_type = {.name = "file", .read = source_read, .size = source_size, .free = source_free};
 
 struct stream *file_source_create(const char *path)
 {

@@ -79,7 +79,7 @@ static void handoff_free(struct stream *s)
 
 struct stream *handoff_create(void)
 {
-    static const struct stream_type type = {.name = "handoff", .read = handoff_read, .lend = handoff_lend, .free = handoff_free};
+    static const struct stream_type type = {.name = "handoff", .read = handoff_read, .lend = handoff_lend, .size = stream_size_of_from, .free = handoff_free};
     struct handoff *h = calloc(1, sizeof *h);
     if (h == NULL)
         return NULL;

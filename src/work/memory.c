@@ -25,11 +25,13 @@ static bool bytes_read(struct stream *s, char *data, size_t size, size_t *got, s
     return true;
 }
 
+static int64_t bytes_size(struct stream *s) { return (int64_t)((struct bytes_source *)s)->length; }
+
 static void bytes_free(struct stream *s) { free(s); }
 
 struct stream *bytes_source_create(const char *data, size_t length)
 {
-    static const struct stream_type type = {.name = "bytes", .read = bytes_read, .free = bytes_free};
+    static const struct stream_type type = {.name = "bytes", .read = bytes_read, .size = bytes_size, .free = bytes_free};
     struct bytes_source *bytes = length <= SIZE_MAX - sizeof *bytes ? malloc(sizeof *bytes + length) : NULL;
     if (bytes == NULL)
         return NULL;

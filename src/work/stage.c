@@ -8,25 +8,42 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* ---- digest ---- */
 
 struct digest_stage {
     struct stream stream;
     struct digest *digest; /* NULL: not yet begun */
-    char algorithm[16];
+    char expected[DIGEST_TEXT]; /* "sha256:…", or the algorithm alone: any value */
     char value[DIGEST_TEXT]; /* empty until the end */
 };
+
+static bool digest_begin(struct digest_stage *stage, struct error *e)
+{
+    char algorithm[16];
+    (void)snprintf(algorithm, sizeof algorithm, "%.*s", (int)strcspn(stage->expected, ":"), stage->expected);
+    stage->digest = digest_create(algorithm, e);
+    return stage->digest != NULL;
+}
+
+static bool digest_end(struct digest_stage *stage, struct error *e)
+{
+    if (!digest_finish(stage->digest, stage->value, sizeof stage->value))
+        return error_set(e, EIO, "taking the digest of %s failed", stream_subject(&stage->stream));
+    if (strchr(stage->expected, ':') == NULL || strcasecmp(stage->expected, stage->value) == 0)
+        return true;
+    return error_set(e, EBADMSG, "%s: its digest is %s instead of the expected %s", stream_subject(&stage->stream), stage->value, stage->expected);
+}
 
 static bool digest_read(struct stream *s, char *data, size_t size, size_t *got, struct error *e)
 {
     struct digest_stage *stage = (struct digest_stage *)s;
-    if (stage->digest == NULL && (stage->digest = digest_create(stage->algorithm, e)) == NULL)
+    if ((stage->digest == NULL && !digest_begin(stage, e)) || !stream_read(s->from, data, size, got, e))
         return false;
-    if (!stream_read(s->from, data, size, got, e))
-        return false;
-    bool ok = *got > 0 ? digest_update(stage->digest, data, *got) : digest_finish(stage->digest, stage->value, sizeof stage->value);
-    return ok || error_set(e, EIO, "taking the digest of %s failed", stream_subject(s));
+    if (*got == 0)
+        return digest_end(stage, e);
+    return digest_update(stage->digest, data, *got) || error_set(e, EIO, "taking the digest of %s failed", stream_subject(s));
 }
 
 static void digest_stage_free(struct stream *s)
@@ -38,12 +55,12 @@ static void digest_stage_free(struct stream *s)
 
 struct stream *digest_stage_create(const char *algorithm)
 {
-    static const struct stream_type type = {.name = "digest", .computes = true, .read = digest_read, .free = digest_stage_free};
+    static const struct stream_type type = {.name = "digest", .computes = true, .read = digest_read, .size = stream_size_of_from, .free = digest_stage_free};
     struct digest_stage *stage = calloc(1, sizeof *stage);
     if (stage == NULL)
         return NULL;
     stage->stream.type = &type;
-    (void)snprintf(stage->algorithm, sizeof stage->algorithm, "%s", algorithm);
+    (void)snprintf(stage->expected, sizeof stage->expected, "%s", algorithm);
     return &stage->stream;
 }
 
@@ -69,7 +86,7 @@ static void limit_free(struct stream *s) { free(s); }
 
 struct stream *limit_stage_create(uint64_t most)
 {
-    static const struct stream_type type = {.name = "limit", .read = limit_read, .free = limit_free};
+    static const struct stream_type type = {.name = "limit", .read = limit_read, .size = stream_size_of_from, .free = limit_free};
     struct limit_stage *stage = calloc(1, sizeof *stage);
     if (stage == NULL)
         return NULL;
@@ -174,7 +191,7 @@ static void tee_free(struct stream *s)
 
 struct stream *tee_stage_create(struct sink *sink)
 {
-    static const struct stream_type type = {.name = "tee", .read = tee_read, .commit = tee_commit, .free = tee_free};
+    static const struct stream_type type = {.name = "tee", .read = tee_read, .commit = tee_commit, .size = stream_size_of_from, .free = tee_free};
     static const struct stream_type branch_type = {.name = "tee", .read = branch_read};
     struct tee_stage *tee = sink != NULL ? calloc(1, sizeof *tee) : NULL;
     if (tee == NULL) {

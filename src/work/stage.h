@@ -2,7 +2,8 @@
 /* The stages that need no library but libcrypto. */
 #include "work/stream.h"
 
-/* Takes a digest of what passes.  Unknown algorithms fail at the first read. */
+/* Takes a digest of what passes.  "sha256:…" instead of an algorithm: another value is an error at the end.  Unknown algorithms fail at
+ * the first read. */
 struct stream *digest_stage_create(const char *algorithm);
 /* "sha256:…", when the stage has ended. */
 const char *digest_stage_value(const struct stream *s);

@@ -101,6 +101,9 @@ bool stream_read_full(struct stream *s, char *data, size_t size, size_t *got, st
     return true;
 }
 
+int64_t stream_size(struct stream *s) { return s->type->size != NULL ? s->type->size(s) : -1; }
+int64_t stream_size_of_from(struct stream *s) { return stream_size(s->from); }
+
 const char *stream_subject(const struct stream *s)
 {
     while (s->from != NULL)

@@ -49,6 +49,8 @@ struct stream_type {
     bool (*lend)(struct stream *s, char **data, size_t *got, struct error *e);
     /* All of the pipe has succeeded: makes appear what the stage wrote on its own (see sink_type). NULL: there is nothing to do. */
     bool (*commit)(struct stream *s, struct error *e);
+    /* How many bytes it is going to give, asked before the first read by whoever will read; -1: it can't know, as NULL. */
+    int64_t (*size)(struct stream *s);
     void (*free)(struct stream *s); /* closes and frees; not what it reads from */
 };
 
@@ -69,6 +71,11 @@ bool stream_next(struct stream *s, char *chunk, char **data, size_t *got, struct
 
 /* Reads until `size` bytes are there or the end. */
 bool stream_read_full(struct stream *s, char *data, size_t size, size_t *got, struct error *e);
+
+/* How many bytes it is going to give, or -1: see stream_type. For whoever has to announce it; what comes may still differ. */
+int64_t stream_size(struct stream *s);
+/* For a stage that lets everything pass as it is. */
+int64_t stream_size_of_from(struct stream *s);
 
 /* What the source at the beginning reads: "/tmp/x.gz". */
 const char *stream_subject(const struct stream *s);

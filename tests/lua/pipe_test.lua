@@ -145,6 +145,16 @@ function TestParts.test_lines_are_whole_however_the_chunks_fall()
   unit.assertEquals(count, 200000)
 end
 
+function TestParts.test_a_digest_that_is_expected_lets_nothing_else_appear()
+  local where = folder()
+  unit.assertEquals(ocm.pipe(ocm.bytes "hello", ocm.digest(hello), ocm.null()).digests, { hello })
+  unit.assertEquals(ocm.pipe(ocm.bytes "hello", ocm.digest(hello:upper():gsub("SHA", "sha")), ocm.null()).digests, { hello })
+  unit.assertErrorMsgContains("its digest is sha256:486ea46224d1bb4fb680f34f7c9ad96a8f24ec88be73ea8e5a6c65260e9cb8a7 instead of the expected " .. hello,
+    ocm.pipe, ocm.bytes "world", ocm.digest(hello), where .. "/target")
+  unit.assertErrorMsgContains("instead of the expected sha256:", ocm.pipe, ocm.bytes "hello", ocm.digest "sha256:", where .. "/target")
+  unit.assertEquals(names(where), {})
+end
+
 function TestParts.test_a_part_can_be_used_in_several_pipes()
   local digest, upper = ocm.digest(), ocm.map(string.upper)
   for _ = 1, 3 do

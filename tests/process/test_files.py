@@ -140,7 +140,7 @@ def test_failed_copy_leaves_its_target_as_it_was(plugin, folder):
     ("7, ocm.tempfile()", "bad argument #1 to 'copy' (path, Location or tempfile expected, got number)"),
     ("ocm.tempfile()", "bad argument #2 to 'copy' (path, Location or tempfile expected, got nil)"),
     ('{ type = "localFile" }, ocm.tempfile()', "bad argument #1 to 'copy' (path, Location or tempfile expected, got nil)"),
-    ('{ type = "remoteURL", value = "http://x" }, ocm.tempfile()', "bad argument #1 to 'copy' (a Location of type remoteURL is not a file: fetch it first)"),
+    ('ocm.tempfile(), { type = "remoteURL", value = "http://x" }', "copy: ocm.remoteURL cannot be the last part, a sink"),
     ('"a\\0b", ocm.tempfile()', "bad argument #1 to 'copy' (a path cannot hold a NUL byte)"),
 ])
 def test_copy_that_fails_says_what_and_where(plugin, arguments, expected):
