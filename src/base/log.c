@@ -215,9 +215,15 @@ static void write_line(enum log_level level, const char *msg, size_t length, con
     }
 }
 
+static atomic_int least = LEVEL_DEBUG;
+
+void log_least(enum log_level level) { atomic_store(&least, (int)level); }
+
 void log_write(enum log_level level, const char *msg, size_t length, const struct log_attribute *attributes, size_t count)
 {
     enum { MOST = 64 };
+    if ((int)level < atomic_load(&least))
+        return;
     if (atomic_load(&state.terminal) < 0)
         atomic_store(&state.terminal, isatty(STDERR_FILENO));
     if (!secret_any()) {

@@ -1,4 +1,5 @@
 /* What commands (lua/command) ask of the terminal and of this program. Not for plugins. */
+#include "base/log.h"
 #include "vm/state.h"
 
 #include <limits.h>
@@ -45,6 +46,14 @@ static int l_real_path(lua_State *L)
     return 1;
 }
 
+/* quiet(): lines of level DEBUG are not logged from now on */
+static int l_quiet(lua_State *L)
+{
+    (void)L;
+    log_least(LEVEL_INFO);
+    return 0;
+}
+
 /* texts(prefix) -> { name = text, … } of the embedded files whose names begin so */
 static int l_texts(lua_State *L)
 {
@@ -59,7 +68,7 @@ static int l_texts(lua_State *L)
     return 1;
 }
 
-static const luaL_Reg functions[] = {{"texts", l_texts}, {"is_terminal", l_is_terminal}, {"width", l_width}, {"program", l_program}, {"real_path", l_real_path}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"quiet", l_quiet}, {"texts", l_texts}, {"is_terminal", l_is_terminal}, {"width", l_width}, {"program", l_program}, {"real_path", l_real_path}, {NULL, NULL}};
 
 int luaopen_ocm_command(lua_State *L)
 {
