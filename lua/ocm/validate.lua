@@ -1,7 +1,8 @@
 --- JSON Schema (draft 2020-12, and what older drafts share with it): is a schema one, and does a value fit it?
 --
 --   validate.schema(schema) -> { { path =, text =, warning = }, … }     what the plugin manager would refuse; warning: it would not
---   validate.value(schema, value) -> { { path =, text = }, … }, notes   what does not fit; notes: texts, what was not looked at
+--   validate.value(schema, value) -> { { path =, text = }, … }, notes   what does not fit; notes: texts, what was not looked at. Of a part of a
+--                                                                       schema, the whole is a third argument: references start there
 --
 -- A path is a JSON Pointer (RFC 6901), "" for the whole. Schemas and values are as ocm.json.decode gives them: pass a table of a script through
 -- encode and decode first. Not followed: references out of the document, $dynamicRef, an $id below the
@@ -476,9 +477,9 @@ function check(state, schema, value, path, failures)
   state.depth = state.depth - 1
 end
 
-function validate.value(schema, value)
+function validate.value(schema, value, root)
   local failures, notes, noted = {}, {}, {}
-  local state = { root = schema, depth = 0, patterns = {} }
+  local state = { root = root == nil and schema or root, depth = 0, patterns = {} }
   function state.note(format, ...)
     local text = format:format(...)
     if not noted[text] then notes[#notes + 1] = text end
