@@ -53,31 +53,43 @@ local function check_example(report, where, name, schema, example)
   check_value(report, where, name .. ": the example", schema, value)
 end
 
---- `document`: what capabilities prints; `declared`: what the script passed to ocm.plugin (nil: unknown); line_of: as ocm.source has it, or nil.
-return function(report, document, declared, script, line_of)
-  local before, count = report:count "problem", 0
-  local lists = {}
+--- What the script declared under these keys, as far as there are tables.
+local function declared_at(declared, keys)
+  for _, key in ipairs(keys) do
+    if type(declared) ~= "table" then return nil end
+    declared = declared[key]
+  end
+  return declared
+end
+
+--- The entries of one list of types. Returns the number of their schemas.
+local function check_entries(report, entries, keys, given)
+  local seen, count = {}, 0 -- schema -> whether it is sound; an alias has an entry with the same one
+  for _, entry in ipairs(entries) do
+    local path = { keys[1], keys[2], entry.type }
+    local where = { file = given.script, line = given.line_of and given.line_of(path), key = table.concat(path, ".") }
+    local text = base64.decode(entry.jsonSchema or "") or ""
+    local ok, schema = pcall(json.decode, text)
+    if seen[text] == nil then
+      count = count + 1
+      seen[text] = ok and check_schema(report, where, entry.type, schema)
+      if not ok then report:problem(group, ("%s: the schema is not JSON: %s"):format(entry.type, schema), where) end
+      if seen[text] then check_examples(report, where, entry.type, schema) end
+    end
+    local own = declared_at(given.declared, path)
+    if seen[text] and type(own) == "table" and type(own.example) == "table" then check_example(report, where, entry.type, schema, own.example) end
+  end
+  return count
+end
+
+--- `document`: what capabilities prints; `given`, each as far as it is known: { declared = what the script passed to ocm.plugin, script = its path,
+-- line_of = as ocm.source finds lines }.
+return function(report, document, given)
+  local before, count, lists = report:count "problem", 0, {}
   for _, capability in ipairs(contract) do lists[capability.name] = capability.lists end
   for _, capability in ipairs(document.capabilities) do
     for field, list in next, lists[capability.type] or {} do
-      local seen = {} -- an alias has an entry with the same schema
-      for _, entry in ipairs(type(capability[list]) == "table" and capability[list] or {}) do
-        local text = base64.decode(entry.jsonSchema or "") or ""
-        local keys = { capability.type, field, entry.type }
-        local where = { file = script, line = line_of and line_of(keys), key = table.concat(keys, ".") }
-        local ok, schema = pcall(json.decode, text)
-        local fields = type(declared) == "table" and type(declared[capability.type]) == "table" and declared[capability.type][field]
-        local own = type(fields) == "table" and type(fields[entry.type]) == "table" and fields[entry.type] or {}
-        if not ok then
-          report:problem(group, ("%s: the schema is not JSON: %s"):format(entry.type, schema), where)
-        elseif not seen[text] or own.example ~= nil then
-          count = count + 1
-          local sound = seen[text] or check_schema(report, where, entry.type, schema)
-          if sound and not seen[text] then check_examples(report, where, entry.type, schema) end
-          if sound and type(own.example) == "table" then check_example(report, where, entry.type, schema, own.example) end
-          seen[text] = sound
-        end
-      end
+      if type(capability[list]) == "table" then count = count + check_entries(report, capability[list], { capability.type, field }, given) end
     end
   end
   if report:count "problem" == before then report:ok(group, ("%d schema%s, and what examples there are fit"):format(count, count == 1 and "" or "s")) end
