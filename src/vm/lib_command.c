@@ -2,7 +2,10 @@
 #include "base/log.h"
 #include "vm/state.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -54,6 +57,41 @@ static int l_quiet(lua_State *L)
     return 0;
 }
 
+/* Puts back what descriptors 1 and 2 were, as far as they were saved. */
+static void restore(int saved[2])
+{
+    (void)fflush(stdout);
+    for (int i = 0; i < 2; i++)
+        if (saved[i] >= 0) {
+            (void)dup2(saved[i], STDOUT_FILENO + i);
+            (void)close(saved[i]);
+        }
+}
+
+/* muted(f) -> what f returns. Meanwhile nothing that it writes is seen, nor what child processes do: stdout and stderr lead nowhere. */
+static int l_muted(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    int saved[2] = {-1, -1};
+    (void)fflush(stdout);
+    int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    bool ok = nowhere >= 0;
+    for (int i = 0; i < 2 && ok; i++) {
+        saved[i] = fcntl(STDOUT_FILENO + i, F_DUPFD_CLOEXEC, 3);
+        ok = saved[i] >= 0 && dup2(nowhere, STDOUT_FILENO + i) >= 0;
+    }
+    int reason = errno;
+    if (nowhere >= 0)
+        (void)close(nowhere);
+    if (!ok) {
+        restore(saved);
+        return luaL_error(L, "redirecting stdout: %s", strerror(reason));
+    }
+    int status = lua_pcall(L, 0, LUA_MULTRET, 0);
+    restore(saved);
+    return status == LUA_OK ? lua_gettop(L) : lua_error(L);
+}
+
 /* texts(prefix) -> { name = text, … } of the embedded files whose names begin so */
 static int l_texts(lua_State *L)
 {
@@ -68,7 +106,7 @@ static int l_texts(lua_State *L)
     return 1;
 }
 
-static const luaL_Reg functions[] = {{"quiet", l_quiet}, {"texts", l_texts}, {"is_terminal", l_is_terminal}, {"width", l_width}, {"program", l_program}, {"real_path", l_real_path}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"muted", l_muted}, {"quiet", l_quiet}, {"texts", l_texts}, {"is_terminal", l_is_terminal}, {"width", l_width}, {"program", l_program}, {"real_path", l_real_path}, {NULL, NULL}};
 
 int luaopen_ocm_command(lua_State *L)
 {

@@ -68,6 +68,19 @@ def test_the_manager_registers_and_calls_what_new_makes(manager, capability):
         assert includes(result, expected), result
 
 
+SUBSYSTEMS = {"componentVersionRepository": "ocm-repository", "inputRepository": "input", "resourceRepository": "access", "signingHandler": "signing",
+              "credentialRepository": "credential-repository"}
+
+
+@pytest.mark.parametrize("capability, subsystem", SUBSYSTEMS.items())
+def test_check_knows_the_types_that_the_cli_has_itself(home, capability, subsystem):
+    table = shell(home, f"ocm describe types {subsystem}")
+    names = re.findall(r"[\w/]+", "\n".join(line for line in table.partition("TYPE")[2].splitlines()[2:] if line.startswith("|")))
+    assert len(names) > 1
+    (home.path / "print.lua").write_text(f"""for name in pairs(require "command.builtin".types.{capability}) do print(name) end""")
+    assert sorted(shell(home, "ocmlua run print.lua").split()) == sorted(names)
+
+
 def section(text, title):
     return re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", text, re.M | re.S)[1]
 

@@ -1,11 +1,13 @@
 """`ocmlua check`: plugins that are broken in one way each, and what is said of it."""
 import json
 import os
+import pty
 import shutil
 import stat
+import subprocess
 
 import pytest
-from harness import OCMLUA, run
+from harness import DEADLINE, OCMLUA, environment, run
 
 SHEBANG = "#!/usr/bin/env ocmlua\n"
 GOOD = SHEBANG + '''local ocm = require "ocm"
@@ -101,9 +103,11 @@ def test_program_beside_its_script_is_checked(folder, env):
         assert (problems, warnings) == ([], []) and report["plugin"] == str(folder / "it")
 
 
-def test_what_a_script_prints_is_not_in_the_document(folder, env):
-    _, problems, _ = check(folder, env, GOOD.replace("return ocm", 'print "noise" io.write("noise\\n") io.stdout:write("noise\\n")\nreturn ocm'))
-    assert problems == []
+@pytest.mark.parametrize("noise", ['print "noise"', 'io.write "noise\\n"', 'io.stdout:write "noise\\n"', 'os.execute "echo noise"',
+                                   'io.popen("cat", "w"):write("noise"):close()'])
+def test_what_a_script_writes_is_not_in_the_document(folder, env, noise):
+    _, problems, warnings = check(folder, env, GOOD.replace("return ocm", noise + "\nreturn ocm"))
+    assert problems == [] and "noise" in one(warnings)["text"] # it goes to stderr in the plugin
 
 
 def test_file_that_is_not_there_is_named(folder):
@@ -278,3 +282,16 @@ def test_it_leaves_nothing_behind(folder, env):
     check(folder, env)
     assert sorted(os.listdir(folder)) == before
     assert stat.S_IMODE((folder / "it").stat().st_mode) == 0o755
+
+
+def test_at_a_terminal_there_are_colours_and_with_no_color_none(folder, env):
+    write(folder, GOOD)
+    for no_color in ("", "1"):
+        master, slave = pty.openpty()
+        process = subprocess.Popen([OCMLUA, "check", "it"], cwd=folder, stdin=subprocess.DEVNULL, stdout=slave, stderr=slave,
+                                   env=environment(folder, {**env, "TERM": "xterm", "NO_COLOR": no_color}))
+        assert process.wait(DEADLINE) == 0 # less than a terminal's buffer is written
+        text = os.read(master, 65536).decode()
+        os.close(slave)
+        os.close(master)
+        assert ("\033[32m✓\033[0m" in text) == (no_color == "")

@@ -5,23 +5,13 @@ local native = require "ocm.native.command"
 
 local declaration = {}
 
---- Runs f with print and stdout going to stderr, as in a plugin, `arg` as there, and without a way out.
+--- Runs f as in a plugin: `arg` as there, and without a way out. What it writes was seen when the plugin itself was started.
 local function as_plugin(path, f)
-  local saved = { print = print, stdout = io.stdout, write = io.write, exit = os.exit, arg = arg }
-  local function to_stderr(...)
-    io.stderr:write(...)
-    return io.stderr
-  end
-  io.stdout, io.write = io.stderr, to_stderr -- luacheck: ignore
-  print = function(...) -- luacheck: ignore
-    local texts = table.pack(...)
-    for i = 1, texts.n do texts[i] = tostring(texts[i]) end
-    io.stderr:write(table.concat(texts, "\t"), "\n")
-  end
+  local exit, own = os.exit, arg
   os.exit = function() error("the script calls os.exit", 2) end -- luacheck: ignore
   arg = { [0] = path, "capabilities" } -- luacheck: ignore
-  local results = table.pack(pcall(f))
-  print, io.stdout, io.write, os.exit, arg = saved.print, saved.stdout, saved.write, saved.exit, saved.arg -- luacheck: ignore
+  local results = table.pack(pcall(native.muted, f))
+  os.exit, arg = exit, own -- luacheck: ignore
   if not results[1] then error(results[2], 0) end
   return table.unpack(results, 2, results.n)
 end
@@ -30,7 +20,7 @@ end
 function declaration.load(report, script)
   local loaded, text, list, wrong = as_plugin(script, function() return require "ocm.load"(script, native.real_path(script)) end)
   if loaded then
-    report:ok("Declaration", "it says nothing that the contracts do not know")
+    report:ok("Declaration", "it fits the contracts")
     return loaded
   end
   for _, problem in ipairs(list or {}) do
