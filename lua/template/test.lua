@@ -20,9 +20,10 @@ test("a component version comes back with its resource", function()
   local descriptor = { meta = { schemaVersion = "v2" }, component = { name = "example.org/it", version = "1.0.0", resources = { stored } } }
   plugin:call("componentVersionRepository", "AddComponentVersion", { repository = repository, descriptor = descriptor })
 
-  local of = { name = "example.org/it", version = "1.0.0", identity = { name = "greeting" } }
+  local of = { name = "example.org/it", version = "1.0.0" }
   test.equal(plugin:call("componentVersionRepository", "GetComponentVersion", of), descriptor)
-  test.equal(plugin:call("componentVersionRepository", "ListComponentVersions", of), { "1.0.0" })
+  test.equal(plugin:call("componentVersionRepository", "ListComponentVersions", { name = "example.org/it" }), { "1.0.0" })
+  of.identity = { name = "greeting" }
   test.equal(plugin:blob(plugin:call("componentVersionRepository", "GetLocalResource", of)), "hello")
 end)
 
