@@ -28,10 +28,11 @@ The exit status is 1 when there are problems (✗). Warnings (!) alone: 0.]],
     if loaded and type(loaded.declared) == "table" then require "command.check.declaration".endpoints(report, loaded.declared, found.script) end
     if document then
       report.capabilities = document
-      require "command.check.schemas"(report, document, {
+      local known = {
         declared = loaded and loaded.declared, script = found.script, line_of = found.script and require "ocm.source".finder(found.script),
-      })
-      require "command.check.manager"(report, found.plugin, document)
+      }
+      require "command.check.schemas"(report, document, known)
+      require "command.check.manager"(report, found.plugin, document, known)
     end
     io.stdout:write(given.json and report:json() or report:text())
     return report:count "problem" > 0 and 1 or 0

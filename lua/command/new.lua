@@ -250,7 +250,7 @@ end
 return {
   arguments = { 0, 1 },
   options = {
-    { name = "capability", short = "c", value = "NAME", many = true, text = "what it can do; may be repeated: " .. table.concat(capability_names, " ") },
+    { name = "capability", short = "c", value = "NAME", many = true, text = "what it can do, see below; may be repeated" },
     { name = "type", short = "t", value = "TYPE", text = "of its specs, by default made of the name: my-greeting: MyGreeting/v1" },
     { name = "dir", value = "DIR", text = "the folder, by default one of the plugin's name" },
   },
@@ -259,7 +259,8 @@ return {
     { "ocmlua new greeting --capability inputRepository", "greeting/greeting, with its test and a README" },
     { "ocmlua new vault -c credentialRepository -c credentialPlugin --type Vault/v2", "several capabilities in one plugin" },
   },
-  help = "What is made runs at once: its handlers do something simple, which you replace. Nothing that is there is ever overwritten.",
+  help = "What is made runs at once: its handlers do something simple, which you replace. Nothing that is there is ever overwritten.\n"
+    .. "Capabilities, which 'ocmlua docs NAME' explains:\n  " .. table.concat(capability_names, "\n  "),
   run = function(given)
     local name, words, type_ = given[1], given.capability, given.type
     if name and wrong_name(name) then arguments.misuse('"%s": %s', name, wrong_name(name)) end

@@ -72,7 +72,7 @@ local type_names = { "array", "boolean", "integer", "null", "number", "object", 
 local is_type = {}
 for _, name in ipairs(type_names) do is_type[name] = true end
 
---- What a keyword's value has to be.
+--- What a keyword's value has to be: whether it is that; what was expected, or else a text that says it all.
 local shapes = {
   any = function() return true end,
   string = function(value) return type(value) == "string", "a string" end,
@@ -86,7 +86,7 @@ local shapes = {
     for i, name in ipairs(value) do
       if type(name) ~= "string" then return false, "an array of strings" end
       for k = 1, i - 1 do
-        if value[k] == name then return false, ('each name once, but "%s" is there twice'):format(name) end
+        if value[k] == name then return false, nil, ('"%s" is there twice'):format(name) end
       end
     end
     return true
@@ -102,7 +102,8 @@ local shapes = {
     local list = is_array(value) and value or { value }
     for _, name in ipairs(list) do
       if not is_type[name] then
-        return false, type(name) == "string" and ('a type, not "%s"%s'):format(name, suggest(name, { table.unpack(type_names) })) or "a type, or an array of types"
+        if type(name) == "string" then return false, nil, ('unknown type "%s"%s'):format(name, suggest(name, { table.unpack(type_names) })) end
+        return false, "a type, or an array of types"
       end
     end
     return #list > 0, "at least one type"
@@ -193,9 +194,9 @@ function walk(state, path, schema)
         for _, pattern in ipairs(sorted(value)) do check_pattern(state.add, where, pattern) end
       end
     elseif shape then
-      local fits, expected = shapes[shape](value)
+      local fits, expected, text = shapes[shape](value)
       if not fits and not (state.old and type(value) == "boolean" and name:find "^exclusive") then
-        state.add(where, false, "expected %s, got %s", expected, type(value) == "table" and with_article(kind_of(value)) or short(value))
+        state.add(where, false, "%s", text or ("expected %s, got %s"):format(expected, type(value) == "table" and with_article(kind_of(value)) or short(value)))
       elseif name == "pattern" then
         check_pattern(state.add, where, value)
       elseif name == "$ref" then

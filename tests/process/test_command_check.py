@@ -169,7 +169,7 @@ def test_script_that_declares_nothing(folder, env, text, message):
 # ---- schemas ----
 
 @pytest.mark.parametrize("more, message", [
-    ("schema = { type = 'strng' }", "the schema's /type: expected a type, not \"strng\", did you mean \"string\"?"),
+    ("schema = { type = 'strng' }", "the schema's /type: unknown type \"strng\", did you mean \"string\"?"),
     ("schema = { properties = { a = { minLength = -1 } } }", "the schema's /properties/a/minLength: expected an integer, at least 0"),
     ("schema = { ['$ref'] = '#/$defs/a' }", "the schema's /$ref: \"#/$defs/a\" leads nowhere"),
     ("schema = { properties = { a = { pattern = 'a(?=b)' } } }", "looks ahead or behind"),
@@ -225,6 +225,7 @@ def test_credential_repository_that_the_manager_never_finds(folder, env):
 def test_type_that_the_cli_has_itself(folder, env, capability, name):
     _, problems, _ = check(folder, env, script(declaring(capability, name)), status=1)
     assert f'the CLI has the type "{name}" itself' in one(problems)["text"]
+    assert (problems[0]["line"], problems[0]["key"]) == (4, f"{capability}.types.{name}")
     _, problems, _ = check(folder, env, script(declaring("blobTransformer", name)), status=0) # there is none of that kind
 
 

@@ -25,10 +25,12 @@ local function each_type(document, f)
   end
 end
 
-local function check_builtin(report, document)
+local function check_builtin(report, document, known)
   each_type(document, function(capability, name)
     if (builtin.types[capability] or {})[name] then
-      report:problem(group, ('the CLI has the type "%s" itself, and never asks a plugin\'s %s for it: choose another name'):format(name, capability))
+      local keys = { capability, "types", name }
+      report:problem(group, ('the CLI has the type "%s" itself, and never asks a plugin\'s %s for it: choose another name'):format(name, capability),
+        { file = known.script, line = known.line_of and known.line_of(keys), key = table.concat(keys, ".") })
     end
   end)
 end
@@ -92,9 +94,10 @@ local function check_neighbours(report, plugin, document)
   end
 end
 
-return function(report, plugin, document)
+--- `known`: as command.check.schemas has it.
+return function(report, plugin, document, known)
   local before = report:count "problem"
-  check_builtin(report, document)
+  check_builtin(report, document, known)
   check_flows(report, document)
   check_neighbours(report, plugin, document)
   if report:count "problem" == before then report:ok(group, "its types are neither the CLI's own nor a neighbour's") end

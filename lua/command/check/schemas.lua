@@ -63,11 +63,11 @@ local function declared_at(declared, keys)
 end
 
 --- The entries of one list of types. Returns the number of their schemas.
-local function check_entries(report, entries, keys, given)
+local function check_entries(report, entries, keys, known)
   local seen, count = {}, 0 -- schema -> whether it is sound; an alias has an entry with the same one
   for _, entry in ipairs(entries) do
     local path = { keys[1], keys[2], entry.type }
-    local where = { file = given.script, line = given.line_of and given.line_of(path), key = table.concat(path, ".") }
+    local where = { file = known.script, line = known.line_of and known.line_of(path), key = table.concat(path, ".") }
     local text = base64.decode(entry.jsonSchema or "") or ""
     local ok, schema = pcall(json.decode, text)
     if seen[text] == nil then
@@ -76,20 +76,20 @@ local function check_entries(report, entries, keys, given)
       if not ok then report:problem(group, ("%s: the schema is not JSON: %s"):format(entry.type, schema), where) end
       if seen[text] then check_examples(report, where, entry.type, schema) end
     end
-    local own = declared_at(given.declared, path)
+    local own = declared_at(known.declared, path)
     if seen[text] and type(own) == "table" and type(own.example) == "table" then check_example(report, where, entry.type, schema, own.example) end
   end
   return count
 end
 
---- `document`: what capabilities prints; `given`, each as far as it is known: { declared = what the script passed to ocm.plugin, script = its path,
+--- `document`: what capabilities prints; `known`, each as far as it is known: { declared = what the script passed to ocm.plugin, script = its path,
 -- line_of = as ocm.source finds lines }.
-return function(report, document, given)
+return function(report, document, known)
   local before, count, lists = report:count "problem", 0, {}
   for _, capability in ipairs(contract) do lists[capability.name] = capability.lists end
   for _, capability in ipairs(document.capabilities) do
     for field, list in next, lists[capability.type] or {} do
-      if type(capability[list]) == "table" then count = count + check_entries(report, capability[list], { capability.type, field }, given) end
+      if type(capability[list]) == "table" then count = count + check_entries(report, capability[list], { capability.type, field }, known) end
     end
   end
   if report:count "problem" == before then report:ok(group, ("%d schema%s, and what examples there are fit"):format(count, count == 1 and "" or "s")) end
