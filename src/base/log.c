@@ -39,6 +39,7 @@ static struct {
     bool running, stopping, broken;
     int wake;   /* eventfd */
     int output; /* read end of the pipe that stands for stdout */
+    atomic_int least;    /* lines below this level are dropped */
     atomic_int terminal; /* is stderr one? -1: not asked yet */
 } state = {.lock = PTHREAD_MUTEX_INITIALIZER, .flushed = PTHREAD_COND_INITIALIZER, .wake = -1, .output = -1, .terminal = -1};
 
@@ -215,14 +216,10 @@ static void write_line(enum log_level level, const char *msg, size_t length, con
     }
 }
 
-static atomic_int least = LEVEL_DEBUG;
-
-void log_least(enum log_level level) { atomic_store(&least, (int)level); }
-
 void log_write(enum log_level level, const char *msg, size_t length, const struct log_attribute *attributes, size_t count)
 {
     enum { MOST = 64 };
-    if ((int)level < atomic_load(&least))
+    if ((int)level < atomic_load(&state.least))
         return;
     if (atomic_load(&state.terminal) < 0)
         atomic_store(&state.terminal, isatty(STDERR_FILENO));
@@ -249,6 +246,8 @@ void log_write(enum log_level level, const char *msg, size_t length, const struc
         write_line(level, text.data, length, redacted, count);
     buffer_free(&text);
 }
+
+void log_from(enum log_level level) { atomic_store(&state.least, (int)level); }
 
 void log_event(enum log_level level, const char *msg, ...)
 {

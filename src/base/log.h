@@ -31,8 +31,8 @@ void log_write(enum log_level level, const char *msg, size_t length, const struc
 /* The same for C: names and values, all of them text, NULL behind the last: log_event(LEVEL_INFO, "starting up plugin", "id", id, NULL). */
 __attribute__((sentinel)) void log_event(enum log_level level, const char *msg, ...);
 
-/* Lines below this level are dropped from now on; by default none is, since the manager filters. For commands, whose readers are people. */
-void log_least(enum log_level level);
+/* From now on lines below `level` are dropped. At first: none. */
+void log_from(enum log_level level);
 
 /* Starts the thread, and makes fd 1 a pipe into the log (each line an INFO line), so that nothing but the handshake reaches the
  * real stdout, which *handshake then is. */

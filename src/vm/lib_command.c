@@ -53,7 +53,7 @@ static int l_real_path(lua_State *L)
 static int l_quiet(lua_State *L)
 {
     (void)L;
-    log_least(LEVEL_INFO);
+    log_from(LEVEL_INFO);
     return 0;
 }
 

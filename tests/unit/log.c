@@ -43,10 +43,10 @@ static void log_reserved(void)
 
 static void log_from_info(void)
 {
-    log_least(LEVEL_INFO);
+    log_from(LEVEL_INFO);
     log_event(LEVEL_DEBUG, "dropped", NULL);
     log_event(LEVEL_INFO, "written", NULL);
-    log_least(LEVEL_DEBUG);
+    log_from(LEVEL_DEBUG);
     log_event(LEVEL_DEBUG, "written again", NULL);
 }
 
