@@ -1,7 +1,7 @@
 --- What stands on the command line behind a command's name, checked; and failures that are for people.
 --
 -- A command's `options`: an array of { name =, short = (a letter), value = (what to call its value; none: it is a switch), many = (may be
--- repeated: an array), text = }; `arguments`: { least, most } words beside them (default { 0, 0 }; most = math.huge: any number).
+-- repeated: an array), text =, hidden = (not in the help) }; `arguments`: { least, most } words beside them (default { 0, 0 }; most = math.huge: any number).
 -- `passes = true`: everything behind the first word is the command's own, also what begins with "-".
 
 local suggest = require "ocm.suggest"

@@ -54,8 +54,10 @@ function help.show(command)
   if command.options then
     local rows = {}
     for _, option in ipairs(command.options) do
+      if option.hidden then goto continue end
       local name = (option.short and "-" .. option.short .. ", " or "    ") .. "--" .. option.name .. (option.value and " " .. option.value or "")
       rows[#rows + 1] = { name, option.text }
+      ::continue::
     end
     out[#out + 1] = "\n" .. style.bold "Options" .. "\n" .. indent(terminal.columns(rows))
   end

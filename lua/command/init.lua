@@ -11,6 +11,7 @@ local commands = {
   { name = "check", summary = "what is wrong with a plugin, all at once", usage = "PLUGIN [--json]" },
   { name = "run", summary = "run a Lua script with ocm, cjson and lfs at hand", usage = "FILE [ARGUMENT ...]" },
   { name = "repl", summary = "try Lua, ocm and a plugin's handlers line by line", usage = "[PLUGIN]" },
+  { name = "test", summary = "test a plugin: run *_test.lua", usage = "[PATH ...] [--filter TEXT] [--coverage] [--watch]" },
   { name = "docs", summary = "the reference: contracts, requests, answers, the script API", usage = "[TOPIC] [--markdown]" },
   { name = "types", summary = "write the script API's types for the Lua language server", usage = "[DIR]" },
   { name = "help", summary = "show this, or the help of a command", usage = "[COMMAND]" },

@@ -6,6 +6,7 @@
 local shapes = require "ocm.shape"
 local json = require "ocm.json"
 local file = require "ocm.native.file"
+local native = require "ocm.native.check"
 
 local check = {}
 
@@ -141,27 +142,17 @@ local function object_of(fields)
   table.sort(names)
   for i, name in ipairs(names) do
     local shape = fields[name]
+    local checked = check.compile((shape:gsub("%?$", "")))
+    local _, _, expected = checked(nil)
     optional[i] = shape:sub(-1) == "?"
-    checks[i] = check.compile((shape:gsub("%?$", "")))
-    local _, _, expected = checks[i](nil)
+    checks[i] = checked ~= simple.string and checked
     expected_of[i] = expected
   end
-  local count = #names
-  return function(value)
-    if not is_object(value) then return nil, "", "an object", describe(value) end
-    for i = 1, count do
-      local name = names[i]
-      local member = value[name]
-      if member == nil or member == null then
-        if not optional[i] then return nil, "." .. name, expected_of[i], describe(member) end
-      else
-        local checked, where, expected, got = checks[i](member)
-        if checked == nil then return nil, "." .. name .. where, expected, got end
-        if checked ~= member then value[name] = checked end
-      end
-    end
-    return value
-  end
+  return native.object(names, checks, optional, function(i, value, member, _, where, expected, got)
+    if i == 0 then return nil, "", "an object", describe(value) end
+    if expected then return nil, "." .. names[i] .. where, expected, got end
+    return nil, "." .. names[i], expected_of[i], describe(member)
+  end)
 end
 
 --- The check of a shape, by its name in the contract.

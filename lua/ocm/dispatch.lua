@@ -119,7 +119,8 @@ local function endpoint(capability, method, recall)
   function serve.call(request, credentials)
     local ok, field, wanted, got = checked(request)
     if not ok then refuse(400, "%s: request%s: expected %s, got %s", where, field, wanted, got) end
-    for _, name in ipairs(optional) do
+    for i = 1, #optional do
+      local name = optional[i]
       if request[name] == null then request[name] = nil end
     end
     if method.query then recall(request) end

@@ -1,34 +1,25 @@
 --- What scripts get from `require "ocm"`. Every function is documented in lua/types.
 
-local file = require "ocm.native.file"
-local task = require "ocm.native.task"
-local text = require "ocm.native.text"
-
 local ocm = {
   plugin = require "ocm.plugin".declare,
-  schema = require "ocm.schema",
-  fail = require "ocm.fail".fail,
-  log = require "ocm.log",
   json = require "ocm.json",
-
-  tempfile = file.tempfile,
-
-  sleep = task.sleep,
-  parallel = task.parallel,
-  work = task.work,
-
-  base64 = text.base64,
-  hex = text.hex,
 }
 
---- What only some plugins need is loaded at its first use: name -> module that has a field of that name, or is it (then: "=module").
+--- All else is loaded at its first use, which `capabilities` seldom is: name -> module that has a field of that name, or is it (then: "=module").
 local lazy = {
+  schema = "=ocm.schema", fail = "ocm.fail", log = "=ocm.log",
+  tempfile = "ocm.native.file",
+  sleep = "ocm.native.task", parallel = "ocm.native.task", work = "ocm.native.task",
+  base64 = "ocm.native.text", hex = "ocm.native.text",
   pipe = "ocm.pipe", copy = "ocm.pipe", digest_of = "ocm.pipe", blob_digest = "ocm.pipe",
   bytes = "ocm.pipe", null = "ocm.pipe", string = "ocm.pipe",
   digest = "ocm.pipe", limit = "ocm.pipe", tee = "ocm.pipe", map = "ocm.pipe", lines = "ocm.pipe",
   exec = "ocm.exec", command = "ocm.exec",
   fs = "=ocm.fs",
   http = "=ocm.http",
+  gzip = "ocm.codec", gunzip = "ocm.codec", zstd = "ocm.codec", unzstd = "ocm.codec", xz = "ocm.codec", unxz = "ocm.codec",
+  bzip2 = "ocm.codec", bunzip2 = "ocm.codec", decompress = "ocm.codec",
+  tar = "ocm.archive", untar = "ocm.archive", unzip = "ocm.archive",
   crypto = "=ocm.crypto",
 }
 

@@ -11,26 +11,18 @@ local inside = setmetatable({}, { __mode = "k" }) -- coroutines that are in the 
 
 local function line(level, msg, attributes)
   local caller = coroutine.running()
-  if logger and not inside[caller] then
-    inside[caller] = true
-    local _done <close> = setmetatable({}, { __close = function() inside[caller] = nil end })
-    local ok, reason = pcall(logger, level, msg, attributes or {})
-    if ok then return end
-    write("ERROR", "the plugin's logger failed", { error = tostring(reason) })
-  end
+  if not logger or inside[caller] then return write(level, msg, attributes) end
+  inside[caller] = true
+  local _done <close> = setmetatable({}, { __close = function() inside[caller] = nil end })
+  local ok, reason = pcall(logger, level, msg, attributes or {})
+  if ok then return end
+  write("ERROR", "the plugin's logger failed", { error = tostring(reason) })
   write(level, msg, attributes)
 end
 
 for _, level in ipairs { "debug", "info", "warn", "error" } do
-  log[level] = function(msg, attributes)
-    if attributes ~= nil and type(attributes) ~= "table" then
-      error(("ocm.log.%s: expected a table of attributes behind the message, got %s"):format(level, type(attributes)), 2)
-    end
-    for name in next, attributes or {} do
-      if type(name) ~= "string" then error(("ocm.log.%s: attributes have names: { name = value }"):format(level), 2) end
-    end
-    line(level:upper(), tostring(msg), attributes)
-  end
+  local wire_level = level:upper()
+  log[level] = function(msg, attributes) write(wire_level, msg, attributes, logger and line) end
 end
 
 --- Private: what dispatch sets.

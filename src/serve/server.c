@@ -151,21 +151,28 @@ static const char *foreign(const struct exchange *x)
     return "the Host header names another machine";
 }
 
-static enum MHD_Result count_lengths(void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
+/* What the head says of the body. */
+struct framing {
+    const char *length; /* the first Content-Length, or NULL */
+    unsigned lengths;
+    bool coded; /* there is a Transfer-Encoding */
+};
+
+static enum MHD_Result read_framing(void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
 {
-    (void)kind, (void)value;
-    if (strcasecmp(name, "Content-Length") == 0)
-        ++*(unsigned *)cls;
+    struct framing *framing = cls;
+    (void)kind;
+    if (strcasecmp(name, "Content-Length") == 0) {
+        if (framing->lengths++ == 0)
+            framing->length = value;
+    } else if (strcasecmp(name, "Transfer-Encoding") == 0) {
+        framing->coded = true;
+    }
     return MHD_YES;
 }
 
 /* RFC 9112 section 6.3: two lengths, or a length and a transfer coding, are somebody's attempt to smuggle a request. */
-static bool ambiguous(const struct exchange *x)
-{
-    unsigned lengths = 0;
-    MHD_get_connection_values(x->connection, MHD_HEADER_KIND, count_lengths, &lengths);
-    return lengths > 1 || (lengths == 1 && MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, "Transfer-Encoding") != NULL);
-}
+static bool ambiguous(const struct framing *framing) { return framing->lengths > 1 || (framing->lengths == 1 && framing->coded); }
 
 /* Splits the target (RFC 9112 section 3.2) and decodes its path. */
 static bool read_target(struct exchange *x, struct error *e)
@@ -194,14 +201,13 @@ static enum MHD_Result refuse_body(struct exchange *x)
 }
 
 /* How much there is to come of the request, for who looks at slow senders. */
-static void watch_body(struct exchange *x, const char *length)
+static void watch_body(struct exchange *x, const struct framing *framing, uint64_t length)
 {
     struct peer *peer = peer_of(x->connection);
     if (peer == NULL)
         return;
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
-    bool chunked = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, "Transfer-Encoding") != NULL;
-    peer_body(&x->server->peers, peer, info != NULL ? info->header_size : SIZE_MAX, length != NULL ? strtoull(length, NULL, 10) : 0, chunked, x->server->now);
+    peer_body(&x->server->peers, peer, info != NULL ? info->header_size : SIZE_MAX, length, framing->coded, x->server->now);
 }
 
 /* The head is there. */
@@ -210,8 +216,10 @@ static enum MHD_Result begin(struct exchange *x)
     struct server *server = x->server;
     struct error e;
     size_t limit = vm_limits(server->vm)->body;
-    const char *length = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, "Content-Length");
-    watch_body(x, length);
+    struct framing framing = {0};
+    MHD_get_connection_values(x->connection, MHD_HEADER_KIND, read_framing, &framing);
+    uint64_t length = framing.length != NULL ? strtoull(framing.length, NULL, 10) : 0;
+    watch_body(x, &framing, length);
     x->body.limit = limit;
     if (server->quiesced)
         return refuse(x, MHD_HTTP_SERVICE_UNAVAILABLE, "the plugin is shutting down");
@@ -223,7 +231,7 @@ static enum MHD_Result begin(struct exchange *x)
         (void)snprintf(text, sizeof text, "path: %s", e.message);
         return refuse(x, e.code == ENOMEM ? MHD_HTTP_INTERNAL_SERVER_ERROR : MHD_HTTP_BAD_REQUEST, text);
     }
-    if (ambiguous(x)) {
+    if (ambiguous(&framing)) {
         const char close_it[] = "Connection\0close";
         enum MHD_Result result = MHD_NO;
         vm_request_answer(&x->request, MHD_HTTP_BAD_REQUEST, "it is unclear where the body ends: Content-Length and Transfer-Encoding contradict each other");
@@ -232,13 +240,13 @@ static enum MHD_Result begin(struct exchange *x)
             result = queue_answer(x);
         return result;
     }
-    if (length != NULL && strtoull(length, NULL, 10) > limit) {
+    if (length > limit) {
         /* A sender that is not asked first is easier to answer when it has sent all: so a body that is not absurd is read, and dropped. */
         x->too_long = true;
-        if (strtoull(length, NULL, 10) / DRAIN_TIMES > limit || MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, "Expect") != NULL)
+        if (length / DRAIN_TIMES > limit || MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, "Expect") != NULL)
             return refuse_body(x);
-    } else if (length != NULL) {
-        (void)buffer_reserve(&x->body, (size_t)strtoull(length, NULL, 10));
+    } else if (length > 0) {
+        (void)buffer_reserve(&x->body, (size_t)length);
     }
     return MHD_YES;
 }

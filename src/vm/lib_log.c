@@ -11,67 +11,109 @@ enum { MOST = 48 }; /* attributes */
 
 static int by_name(const void *a, const void *b) { return strcmp(((const struct log_attribute *)a)->name, ((const struct log_attribute *)b)->name); }
 
-/* The buffer that attributes are encoded into survives an error in between, as a userdata. */
-static int free_buffer(lua_State *L)
+/* Protected: value -> text. */
+static int text_of(lua_State *L)
 {
-    buffer_free(lua_touserdata(L, 1));
-    return 0;
+    (void)luaL_tolstring(L, 1, NULL);
+    return 1;
 }
 
-static struct buffer *push_buffer(lua_State *L)
-{
-    struct buffer *buffer = lua_newuserdatauv(L, sizeof *buffer, 0);
-    *buffer = (struct buffer){0};
-    if (luaL_newmetatable(L, "ocm.log.buffer")) {
-        lua_pushcfunction(L, free_buffer);
-        lua_setfield(L, -2, "__gc");
-    }
-    lua_setmetatable(L, -2);
-    return buffer;
-}
-
-/* A value that is not JSON (a function, a cycle) is logged as its tostring text. */
-static void encode(lua_State *L, int index, struct buffer *out)
+/* Appends the value on top of the stack, which is popped.  What is not JSON (a function, a cycle) is logged as its tostring text; that may
+ * be a function of the script's, which may raise, or log a line of its own, whose values then come behind these. */
+static void encode(lua_State *L, struct buffer *values, size_t start)
 {
     struct error e;
-    if (value_encode(L, index, out, &e))
-        return;
     size_t length;
-    const char *text = luaL_tolstring(L, index, &length);
-    (void)json_write_lenient(out, text, length);
+    if (!value_encode(L, -1, values, &e)) {
+        lua_pushcfunction(L, text_of);
+        lua_insert(L, -2);
+        if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
+            values->length = start;
+            lua_error(L);
+        }
+        const char *text = lua_tolstring(L, -1, &length);
+        (void)json_write_lenient(values, text, length);
+    }
     lua_pop(L, 1);
 }
 
-/* write(level, msg, attributes) */
+/* Raises what the caller of ocm.log's function did wrong, with its place. */
+static int misuse(lua_State *L, int level, const char *what)
+{
+    static const char *const names[] = {"debug", "info", "warn", "error"};
+    luaL_where(L, 2);
+    lua_pushfstring(L, "ocm.log.%s: %s", names[level], what);
+    lua_concat(L, 2);
+    return lua_error(L);
+}
+
+static void check_attributes(lua_State *L, int level)
+{
+    if (!lua_istable(L, 3))
+        misuse(L, level, lua_pushfstring(L, "expected a table of attributes behind the message, got %s", luaL_typename(L, 3)));
+    for (lua_pushnil(L); lua_next(L, 3) != 0; lua_pop(L, 1)) {
+        size_t length;
+        if (lua_type(L, -2) != LUA_TSTRING)
+            misuse(L, level, "attributes have names: { name = value }");
+        luaL_argcheck(L, strlen(lua_tolstring(L, -2, &length)) == length, 3, "an attribute's name has a zero byte");
+    }
+}
+
+/* The values are encoded one behind the other into the vm's buffer, and taken out of it again. */
+static void write_line(lua_State *L, enum log_level level)
+{
+    enum { KEPT = 1 << 16 };
+    struct buffer *values = &vm_of(L)->log_values;
+    struct log_attribute attributes[MOST];
+    size_t length, ends[MOST], count = 0, start = values->length;
+    const char *msg = luaL_tolstring(L, 2, &length);
+    if (lua_istable(L, 3)) {
+        for (lua_pushnil(L); lua_next(L, 3) != 0;) {
+            if (count == MOST) {
+                lua_pop(L, 2);
+                break;
+            }
+            attributes[count].name = lua_tostring(L, -2);
+            encode(L, values, start);
+            ends[count++] = values->length;
+        }
+    }
+    for (size_t i = 0, at = start; i < count; at = ends[i++]) {
+        attributes[i].json = values->data + at;
+        attributes[i].length = ends[i] - at;
+    }
+    if (count == MOST)
+        attributes[MOST - 1] = (struct log_attribute){"truncated", "true", 4};
+    if (count > 1)
+        qsort(attributes, count, sizeof attributes[0], by_name);
+    log_write(level, msg, length, attributes, count);
+    values->length = start;
+    if (start == 0 && values->capacity > KEPT)
+        buffer_free(values);
+}
+
+static int after_instead(lua_State *L, int status, lua_KContext context)
+{
+    (void)L, (void)status, (void)context;
+    return 0;
+}
+
+/* write(level, msg, attributes, instead): checks them, and writes a line, or calls `instead` with them, where there is one */
 static int l_write(lua_State *L)
 {
     static const char *const levels[] = {"DEBUG", "INFO", "WARN", "ERROR", NULL};
-    enum log_level level = (enum log_level)luaL_checkoption(L, 1, NULL, levels);
-    size_t length, ends[MOST], count = 0;
-    struct log_attribute attributes[MOST];
-    lua_settop(L, 3);
-    const char *msg = luaL_tolstring(L, 2, &length); /* index 4 */
-    struct buffer *values = push_buffer(L);
-    if (!lua_isnoneornil(L, 3)) {
-        luaL_argexpected(L, lua_istable(L, 3), 3, "table of attributes");
-        for (lua_pushnil(L); lua_next(L, 3) != 0 && count < MOST;) {
-            luaL_argcheck(L, lua_type(L, -2) == LUA_TSTRING, 3, "attributes have names: { name = value }");
-            size_t name_length;
-            attributes[count].name = lua_tolstring(L, -2, &name_length);
-            luaL_argcheck(L, strlen(attributes[count].name) == name_length, 3, "an attribute's name has a zero byte");
-            encode(L, lua_gettop(L), values);
-            ends[count++] = values->length;
-            lua_pop(L, 1);
-        }
+    int level = luaL_checkoption(L, 1, NULL, levels);
+    lua_settop(L, 4);
+    if (!lua_isnil(L, 3))
+        check_attributes(L, level);
+    if (lua_isnil(L, 4)) {
+        write_line(L, (enum log_level)level);
+        return 0;
     }
-    for (size_t i = 0, start = 0; i < count; start = ends[i++]) {
-        attributes[i].json = values->data + start;
-        attributes[i].length = ends[i] - start;
-    }
-    if (!lua_isnoneornil(L, 3) && count == MOST)
-        attributes[MOST - 1] = (struct log_attribute){"truncated", "true", 4};
-    qsort(attributes, count, sizeof attributes[0], by_name);
-    log_write(level, msg, length, attributes, count);
+    lua_insert(L, 1); /* instead, level, msg, attributes */
+    (void)luaL_tolstring(L, 3, NULL);
+    lua_replace(L, 3);
+    lua_callk(L, 3, 0, 0, after_instead);
     return 0;
 }
 

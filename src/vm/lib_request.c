@@ -138,10 +138,10 @@ static int l_query(lua_State *L)
 {
     struct vm_request *request = request_of(L);
     const char *rest = request->query != NULL ? request->query : "";
-    struct buffer *text = push_buffer(L);
+    struct buffer *text = &vm_of(L)->scratch;
     struct uri_pair pair;
     struct error e;
-    lua_newtable(L);
+    lua_createtable(L, 0, 6); /* dispatch adds the repositories */
     while (uri_next_pair(&rest, &pair)) {
         if (!uri_decode(text, pair.name, pair.name_length, true, &e))
             return fail(L, &e);
@@ -164,7 +164,7 @@ static int l_query(lua_State *L)
 static int l_segments(lua_State *L)
 {
     struct vm_request *request = request_of(L);
-    struct buffer *text = push_buffer(L);
+    struct buffer *text = &vm_of(L)->scratch;
     struct error e;
     lua_newtable(L);
     const char *at = request->raw_path, *end = at + request->raw_path_length;
@@ -218,10 +218,13 @@ static int l_answer(lua_State *L)
 
 static int l_answer_json(lua_State *L)
 {
+    enum { USUAL = 1000 }; /* bytes: most answers are shorter */
     struct vm_request *request = request_of(L);
     struct error e;
     luaL_checkany(L, 1);
     buffer_clear(&request->answer);
+    if (!buffer_reserve(&request->answer, USUAL))
+        return no_memory(L);
     if (!value_encode(L, 1, &request->answer, &e))
         return fail(L, &e);
     request->status = 200;

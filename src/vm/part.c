@@ -12,7 +12,7 @@
 
 enum { STRING_MOST = 16 << 20 };
 
-static const struct part_kind *const families[] = {core_parts, exec_parts, http_parts};
+static const struct part_kind *const families[] = {core_parts, archive_parts, codec_parts, exec_parts, http_parts};
 
 /* ---- options ---- */
 

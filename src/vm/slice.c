@@ -50,6 +50,12 @@ const char *slice_over(const struct vm *vm)
     return watch.interrupted && now - watch.interrupted_at > GRACE ? stopping : NULL;
 }
 
+void slice_unhook(lua_State *L)
+{
+    lua_Hook on_line = vm_of(L)->on_line;
+    lua_sethook(L, on_line, on_line != NULL ? LUA_MASKLINE : 0, 0);
+}
+
 /* Raises in a way that no message handler sees (it would run with hooks off, and may loop): Lua runs out of memory. */
 static void raise_unseen(lua_State *L)
 {
@@ -58,14 +64,17 @@ static void raise_unseen(lua_State *L)
     luaL_error(L, "%s", vm_of(L)->killing);
 }
 
-static void on_count(lua_State *L, lua_Debug *unused)
+static void on_count(lua_State *L, lua_Debug *event)
 {
-    (void)unused;
     struct vm *vm = vm_of(L);
+    if (event->event == LUA_HOOKLINE) {
+        vm->on_line(L, event);
+        return;
+    }
     bool can_yield = vm->current != NULL && vm->pinned == 0 && lua_isyieldable(L);
     const char *why = vm->killing != NULL ? vm->killing : slice_over(vm);
     if (can_yield) {
-        lua_sethook(L, NULL, 0, 0);
+        slice_unhook(L);
         vm->killing = why;
         vm->denied = false;
         vm->reason = why != NULL ? YIELD_KILL : YIELD_PREEMPT;
@@ -74,9 +83,11 @@ static void on_count(lua_State *L, lua_Debug *unused)
         vm->killing = why; /* the hook stays: a pcall around this catches one error, not the next */
         raise_unseen(L);
     } else {
-        lua_sethook(L, NULL, 0, 0);
+        slice_unhook(L);
     }
 }
+
+static void hook(lua_State *L) { lua_sethook(L, on_count, LUA_MASKCOUNT | (vm_of(L)->on_line != NULL ? LUA_MASKLINE : 0), 1); }
 
 /* Whether what runs is inside a C function that does not come back (a pattern match): nothing but the end of the process ends it. */
 static bool hopeless(const struct vm *vm)
@@ -98,7 +109,7 @@ static void on_tick(int signal)
             log_nudge();
         /* Setting it walks all calls of the coroutine: with a deep recursion that may last longer than a tick. */
         if (watch.seen == watch.serial && lua_gethook(watch.running) != on_count)
-            lua_sethook(watch.running, on_count, LUA_MASKCOUNT, 1);
+            hook(watch.running);
         watch.seen = watch.serial;
         if (watch.interrupted && hopeless(vm_of(watch.running)))
             _exit(1);
@@ -139,7 +150,7 @@ lua_State *slice_switch(lua_State *L)
     lua_State *before = watch.running;
     watch.running = L;
     if (L != NULL && vm_of(L)->killing != NULL) /* NULL: no slice, as when finalisers run at the end */
-        lua_sethook(L, on_count, LUA_MASKCOUNT, 1);
+        hook(L);
     return before;
 }
 
@@ -147,7 +158,7 @@ void slice_end(lua_State *before)
 {
     struct vm *vm = vm_of(watch.running);
     if (before == NULL || vm->killing != NULL)
-        lua_sethook(watch.running, NULL, 0, 0);
+        slice_unhook(watch.running);
     if (before == NULL) {
         vm->killing = NULL;
         vm->denied = false;

@@ -1,6 +1,7 @@
 #pragma once
 /* What the files of vm/ share: the state behind struct vm, and a task. */
 #include "base/tempdir.h"
+#include "vm/arena.h"
 #include "vm/vm.h"
 #include "work/pool.h"
 
@@ -26,6 +27,7 @@ struct vm {
     lua_State *L; /* the main thread of the state */
     struct vm_limits limits;
     size_t memory_used;
+    struct arena arena;
     struct pool *pool;
     const struct tempdir *dir; /* NULL until vm_start */
     struct buffer capabilities;
@@ -34,6 +36,8 @@ struct vm {
     char gc_message[sizeof((struct error *)0)->message]; /* the one that a task is being ended for */
     struct buffer warning; /* pieces of the warning that Lua is making */
     bool warning_lost;     /* there was no memory for one of them */
+    struct buffer log_values; /* of the line that lib_log.c writes */
+    struct buffer scratch;    /* lib_request.c's; holds nothing across a call that may run a finaliser */
     unsigned works;
 
     /* tasks */
@@ -51,6 +55,7 @@ struct vm {
     bool starting;          /* an interrupt ends what runs */
     bool outside;           /* the loop is not running: start, cleanup */
     struct transit *transits; /* lib_coroutine.c: coroutines that wait inside of a primitive */
+    lua_Hook on_line;         /* lib_test.c: is told of each line that runs; NULL, but in a test that asks for it */
 };
 
 static inline struct vm *vm_of(lua_State *L) { return *(struct vm **)lua_getextraspace(L); }
@@ -64,6 +69,8 @@ void slice_end(lua_State *before);
 lua_State *slice_switch(lua_State *L);
 bool slice_open(struct error *e);
 void slice_close(void);
+/* L runs with no hook again, but for vm->on_line. */
+void slice_unhook(lua_State *L);
 /* Why what runs has to end now (a text), or NULL. */
 const char *slice_over(const struct vm *vm);
 /* The coroutine that runs now, or NULL. */
@@ -146,13 +153,16 @@ extern const struct vm_module vm_texts[];   /* files as they are, for commands; 
 /* ---- the modules that scripts see, a file each ---- */
 
 int luaopen_ocm_command(lua_State *L);
+int luaopen_ocm_check(lua_State *L);
 int luaopen_ocm_crypto(lua_State *L);
 int luaopen_ocm_file(lua_State *L);
 int luaopen_ocm_fs(lua_State *L);
 int luaopen_ocm_log(lua_State *L);
 int luaopen_ocm_pipe(lua_State *L);
 int luaopen_ocm_request(lua_State *L);
+int luaopen_ocm_socket(lua_State *L);
 int luaopen_ocm_task(lua_State *L);
+int luaopen_ocm_test(lua_State *L);
 int luaopen_ocm_text(lua_State *L);
 
 /* Replaces what would go past the program's own: coroutine.resume and .wrap, print, io.stdout. After luaL_openlibs. */

@@ -171,6 +171,10 @@ static void resume(struct task *task)
     int status = lua_resume(task->L, vm->L, task->arguments, &results);
     const char *killed = vm->killing;
     slice_end(before);
+    if (before != NULL) { /* what waits for this task (task_pump) goes on */
+        vm->killing = NULL;
+        vm->denied = false;
+    }
     task->arguments = 0;
     vm->current = current;
     vm->pinned = pinned;

@@ -209,9 +209,12 @@ bool value_is_array(lua_State *L, int index)
 {
     index = lua_absindex(L, index);
     luaL_checkstack(L, 2, NULL);
+    const void *metatable = lua_type(L, index) == LUA_TTABLE ? codec_metatable(L, index) : NULL;
+    if (metatable == NULL)
+        return false;
     const struct codec *codec = codec_push(L);
     lua_pop(L, 1);
-    return lua_type(L, index) == LUA_TTABLE && codec_metatable(L, index) == codec->array;
+    return metatable == codec->array;
 }
 
 static int l_codec_gc(lua_State *L)

@@ -34,7 +34,7 @@ static void *allocate(void *context, void *block, size_t old, size_t size)
     if (block == NULL)
         old = 0;
     if (size == 0) {
-        free(block);
+        arena_give(&vm->arena, block, old);
         vm->memory_used -= old;
         return NULL;
     }
@@ -42,7 +42,7 @@ static void *allocate(void *context, void *block, size_t old, size_t size)
         return NULL;
     if (size > old && size - old > vm->limits.memory - (vm->memory_used < vm->limits.memory ? vm->memory_used : vm->limits.memory))
         return NULL;
-    void *moved = realloc(block, size);
+    void *moved = block == NULL ? arena_take(&vm->arena, size) : arena_resize(&vm->arena, block, old, size);
     if (moved != NULL)
         vm->memory_used += size - old;
     return moved;
@@ -97,13 +97,16 @@ static void warn(void *context, const char *text, int to_be_continued)
 static const luaL_Reg native[] = {
     {"ocm.json", luaopen_ocm_json},
     {"ocm.native.command", luaopen_ocm_command},
+    {"ocm.native.check", luaopen_ocm_check},
     {"ocm.native.crypto", luaopen_ocm_crypto},
     {"ocm.native.file", luaopen_ocm_file},
     {"ocm.native.fs", luaopen_ocm_fs},
     {"ocm.native.log", luaopen_ocm_log},
     {"ocm.native.pipe", luaopen_ocm_pipe},
     {"ocm.native.request", luaopen_ocm_request},
+    {"ocm.native.socket", luaopen_ocm_socket},
     {"ocm.native.task", luaopen_ocm_task},
+    {"ocm.native.test", luaopen_ocm_test},
     {"ocm.native.text", luaopen_ocm_text},
     {"cjson", luaopen_cjson},
     {"cjson.safe", luaopen_cjson_safe},
@@ -225,6 +228,7 @@ struct vm *vm_create(int argc, char **argv, enum vm_use use, struct error *e)
         return NULL;
     }
     vm->limits = (struct vm_limits){.memory = (size_t)512 << 20, .body = (size_t)64 << 20, .header = (size_t)128 << 10};
+    arena_open(&vm->arena);
     vm->pool = pool_create(POOL_THREADS, e);
     if (vm->pool == NULL) {
         vm_destroy(vm);
@@ -427,8 +431,11 @@ bool vm_destroy(struct vm *vm)
         next = task->next;
         free(task);
     }
+    arena_close(&vm->arena);
     buffer_free(&vm->capabilities);
     buffer_free(&vm->warning);
+    buffer_free(&vm->log_values);
+    buffer_free(&vm->scratch);
     free(vm);
     return true;
 }

@@ -2,6 +2,7 @@
 #include "work/thread.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 
 enum { STACK_BYTES = 512 * 1024 };
@@ -23,4 +24,11 @@ bool thread_start(pthread_t *thread, void *(*run)(void *), void *argument)
     pthread_attr_destroy(&attributes);
     errno = failed;
     return failed == 0;
+}
+
+unsigned thread_processors(unsigned most)
+{
+    cpu_set_t set;
+    int count = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+    return (unsigned)count < most ? (unsigned)count : most;
 }

@@ -27,6 +27,11 @@ function TestTypes.test_the_stubs_are_lua()
   end
 end
 
+function TestTypes.test_what_test_files_get_is_documented()
+  local text = stubs()["test.lua"]
+  for name in pairs(require "ocm.test") do luaunit.assertNotNil(text:find("function test." .. name .. "(", 1, true), name) end
+end
+
 local function documented(text, name)
   local plain = name:gsub("%.", "%%.")
   local last = name:match "[^.]+$"

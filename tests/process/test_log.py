@@ -51,6 +51,18 @@ def test_attribute_that_is_not_json_is_logged_as_text():
     assert (entry["nan"].lstrip("-"), entry["bad"]) == ("nan", "\ufffd")
 
 
+def test_attribute_whose_text_is_a_function_of_the_scripts_may_log_and_fail_itself():
+    code = '''
+local function text(f) return setmetatable({ f = print }, { __tostring = f }) end
+local function talkative() ocm.log.debug("inner", { a = ("i"):rep(10), b = text(function() return "innermost" end) }) return "outer" end
+ocm.log.info("m", { a = ("o"):rep(100), b = text(talkative), c = "c" })
+local ok, reason = pcall(ocm.log.info, "m", { a = 1, b = text(function() error("no text", 0) end) })
+ocm.log.info(reason, { a = 1 })'''
+    assert logged(code) == [
+        {"level": "DEBUG", "msg": "inner", "a": "i" * 10, "b": "innermost"}, {"level": "INFO", "msg": "m", "a": "o" * 100, "b": "outer", "c": "c"},
+        {"level": "INFO", "msg": "no text", "a": 1}]
+
+
 def test_attributes_cannot_replace_what_the_manager_reads():
     """A level or message that is no string would make it panic."""
     entry, = logged('ocm.log.info("m", { level = 7, msg = {}, time = false })')

@@ -7,12 +7,14 @@
 #include "scratch.h"
 #include "vm/vm.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -52,6 +54,15 @@ static const struct given custom = {"/p/the name", "/p/the%20name", "q=the%20que
 static const struct given contract = {"/resource/process", "/resource/process", NULL,
                                       "{\"resource\":{\"name\":\"the \\u006eame\",\"type\":\"t\",\"version\":\"1\",\"relation\":\"local\",\"input\":{\"type\":\"T/v1\"}}}",
                                       "{\"location\":{\"type\":\"localFile\",\"value\":\"/x\"},\"resource\":{\"name\":\"the name\",\"relation\":\"local\",\"type\":\"t\",\"version\":\"", "!\"}}"};
+
+/* Lua's small blocks shall come from malloc, too. */
+void *__wrap_mmap(void *address, size_t length, int protection, int flags, int fd, off_t offset);
+void *__wrap_mmap(void *address, size_t length, int protection, int flags, int fd, off_t offset)
+{
+    (void)address, (void)length, (void)protection, (void)flags, (void)fd, (void)offset;
+    errno = ENOMEM;
+    return MAP_FAILED;
+}
 
 static int quiet, loud; /* what stderr is meanwhile, and before */
 

@@ -1,0 +1,33 @@
+#pragma once
+/* libarchive, loaded at first use: what reading archives takes. Any thread. */
+#include "base/error.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <stdbool.h>
+
+struct libarchive {
+    struct archive *(*archive_read_new)(void);
+    int (*archive_read_free)(struct archive *);
+    int (*archive_read_support_format_tar)(struct archive *);
+    int (*archive_read_support_format_zip_seekable)(struct archive *);
+    int (*archive_read_set_callback_data)(struct archive *, void *);
+    int (*archive_read_set_read_callback)(struct archive *, archive_read_callback *);
+    int (*archive_read_set_seek_callback)(struct archive *, archive_seek_callback *);
+    int (*archive_read_set_skip_callback)(struct archive *, archive_skip_callback *);
+    int (*archive_read_open1)(struct archive *);
+    int (*archive_read_next_header)(struct archive *, struct archive_entry **);
+    int (*archive_read_data_block)(struct archive *, const void **, size_t *, la_int64_t *);
+    const char *(*archive_error_string)(struct archive *);
+    const char *(*archive_entry_pathname)(struct archive_entry *);
+    const char *(*archive_entry_symlink)(struct archive_entry *);
+    const char *(*archive_entry_hardlink)(struct archive_entry *);
+    __LA_MODE_T (*archive_entry_filetype)(struct archive_entry *);
+    __LA_MODE_T (*archive_entry_perm)(struct archive_entry *);
+    la_int64_t (*archive_entry_size)(struct archive_entry *);
+    int (*archive_entry_size_is_set)(struct archive_entry *);
+    int (*archive_entry_is_encrypted)(struct archive_entry *);
+};
+
+/* NULL: it is not there; e filled. */
+const struct libarchive *libarchive_load(struct error *e);
