@@ -8,6 +8,8 @@
 local arguments = require "command.arguments"
 
 local commands = {
+  { name = "new", summary = "start a plugin: script, test and README, which run at once", usage = "[NAME] [--capability NAME ...] [--type TYPE] [--dir DIR]" },
+  { name = "check", summary = "what is wrong with a plugin, all at once", usage = "PLUGIN [--json]" },
   { name = "run", summary = "run a Lua script with ocm, cjson and lfs at hand", usage = "FILE [ARGUMENT ...]" },
   { name = "repl", summary = "try Lua, ocm and a plugin's handlers line by line", usage = "[PLUGIN]" },
   { name = "test", summary = "test a plugin: run *_test.lua", usage = "[PATH ...] [--filter TEXT] [--coverage] [--watch]" },

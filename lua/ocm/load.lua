@@ -1,57 +1,25 @@
 --- Runs a plugin's script and says what is wrong with it: load(path) -> declaration, or nil and a text, a line for each problem.
+-- Where it was declared, but wrongly, the problems follow ({ line =, keys =, text = }), and the declaration that has them.
 --
 -- In a bundle, `path` is the script's name there, and a third argument reads: bundle(name) -> text, or nil and nil or why it is damaged.
 
 local plugin = require "ocm.plugin"
 
---- Where the declaration begins. Not asked of Lua: `return ocm.plugin {…}` is a tail call, whose caller is forgotten.
-local function declaration_line(lines)
-  for i, text in ipairs(lines) do
-    if text:find("%f[%w_]plugin%s*[{(]") or text:find("%.plugin%s*$") then return i end
-  end
-  return 1
-end
-
---- The line of a key in the script's text: behind the declaration's, the keys of the problem one after the other.
-local function line_of(lines, line, keys)
-  local found = line
-  for _, key in ipairs(keys) do
-    local name = tostring(key):gsub("%p", "%%%0")
-    local from
-    for i = found, #lines do
-      local text = lines[i]
-      if text:find("%f[%w_]" .. name .. "%f[^%w_]%s*=[^=]") or text:find("%f[%w_]" .. name .. "%s*=$") or text:find("[%[\"'{,%s]" .. name .. "[\"']") then
-        from = i
-        break
-      end
-    end
-    if not from then break end
-    found = from
-  end
-  return found
-end
-
-local function read_lines(path, bundle)
-  local lines, file = {}, not bundle and io.open(path)
-  local text = bundle and bundle(path) or file and file:read "a" or ""
-  if file then file:close() end
-  for line in (text .. "\n"):gmatch "(.-)\n" do lines[#lines + 1] = line end
-  return lines
-end
-
-local function report(path, declaration, bundle)
-  local lines = read_lines(path, bundle)
-  local start = declaration_line(lines)
-  local texts = {}
-  for i, problem in ipairs(declaration.problems) do
-    local line = line_of(lines, start, problem.keys)
-    texts[i] = { line = line, text = ("%s:%d: %s"):format(path, line, problem.text) }
-  end
-  table.sort(texts, function(a, b)
+--- The problems of a declaration with their lines, in that order: { { line =, keys =, text = }, … }
+local function located(path, declaration, bundle)
+  local line_of = require "ocm.source".finder(path, bundle)
+  local list = {}
+  for i, problem in ipairs(declaration.problems) do list[i] = { line = line_of(problem.keys), keys = problem.keys, text = problem.text } end
+  table.sort(list, function(a, b)
     if a.line ~= b.line then return a.line < b.line end
     return a.text < b.text
   end)
-  for i, each in ipairs(texts) do texts[i] = each.text end
+  return list
+end
+
+local function report(path, list)
+  local texts = {}
+  for i, each in ipairs(list) do texts[i] = ("%s:%d: %s"):format(path, each.line, each.text) end
   return table.concat(texts, "\n")
 end
 
@@ -109,6 +77,9 @@ return function(path, real, bundle)
   if not plugin.is_declaration(declaration) then
     return nil, ("%s: it returned %s instead of its declaration: end it with 'return ocm.plugin { … }'"):format(path, declaration == nil and "nothing" or "a " .. type(declaration))
   end
-  if #declaration.problems > 0 then return nil, report(path, declaration, bundle) end
+  if #declaration.problems > 0 then
+    local list = located(path, declaration, bundle)
+    return nil, report(path, list), list, declaration
+  end
   return declaration
 end

@@ -2,7 +2,8 @@
 --
 -- declare(table) never raises for what the table says: it collects the problems, each with the keys that lead to it, and
 -- `ocm.load` reports them with file and line. A declaration without problems has what C and dispatch need:
--- `capabilities` (the document), `limits` (bytes and nanoseconds), `requests` (makes dispatch), `start` and `cleanup`.
+-- `capabilities` (the document), `limits` (bytes and nanoseconds), `requests` (makes dispatch), `start` and `cleanup`. `declared` is what the
+-- script passed: for commands, which look further than the manager.
 
 local contract = require "ocm.contract"
 local json = require "ocm.json"
@@ -83,7 +84,7 @@ local function schema_text(problems, keys, schema)
   return "{}"
 end
 
-local type_fields = { "aliases", "schema" }
+local type_fields = { aliases = true, schema = true, example = true }
 
 --- The entries of a capability's type list, and the set of all names that it answers to. An alias gets an entry of its own, since the manager
 -- looks for the spec's exact type; but not where it registers an entry's aliases itself.
@@ -108,13 +109,14 @@ local function type_entries(problems, keys, types, with_aliases)
       add(keys, entry, nil, '{"type":"object"}')
     else
       local where = { keys[1], keys[2], name }
-      if expect(problems, where, entry, "table", "a table { schema =, aliases = }") then
+      if expect(problems, where, entry, "table", "a table { schema =, aliases =, example = }") then
         for field in next, entry do
-          if field ~= "aliases" and field ~= "schema" then
-            problems:add({ keys[1], keys[2], name }, 'unknown field "%s"%s', tostring(field), suggest(tostring(field), { table.unpack(type_fields) }))
+          if not type_fields[field] then
+            problems:add({ keys[1], keys[2], name }, 'unknown field "%s"%s', tostring(field), suggest(tostring(field), keys_of(type_fields)))
           end
         end
         local schema = schema_text(problems, { keys[1], keys[2], name, "schema" }, entry.schema)
+        if entry.example ~= nil then expect(problems, { keys[1], keys[2], name, "example" }, entry.example, "table", "a spec, as a table") end
         local aliases = entry.aliases
         if aliases ~= nil and not expect(problems, { keys[1], keys[2], name, "aliases" }, aliases, "table", "a list of types") then aliases = nil end
         add(where, name, aliases and json.array { table.unpack(aliases) }, schema)
@@ -303,7 +305,7 @@ function plugin.declare(declared)
   end
   document.supportedConfigTypes = config_types(problems, declared.configTypes)
   local made = {
-    capabilities = document, limits = limits(problems, declared.limits), problems = problems,
+    capabilities = document, limits = limits(problems, declared.limits), problems = problems, declared = declared,
   }
   local routes = custom_routes(problems, declared.handlers)
   if #live == 0 and #problems == 0 then

@@ -134,6 +134,7 @@
 ---@class ocm.TypeEntry
 ---@field aliases? string[] further names. Each gets an entry with the same schema, since the manager looks for a spec's exact type; those of credentialTypes are left to the manager
 ---@field schema? table|string JSON Schema (drafts up to 2020-12), as a table, a JSON text, or from ocm.schema; any object when left out. The manager checks specs against it
+---@field example? ocm.Spec a spec that fits the schema: `ocmlua check` tries it. The plugin manager does not see it
 
 --- Spec types: `{ "MyType/v1" }`, or `{ ["MyType/v1"] = { aliases = { "MyType" }, schema = ocm.schema {…} } }`. At least one.
 ---@alias ocm.Types string[]|table<string, ocm.TypeEntry>

@@ -1,9 +1,13 @@
 /* What commands (lua/command) ask of the terminal and of this program. Not for plugins. */
 #include "base/bundle.h"
 #include "base/crc32.h"
+#include "base/log.h"
 #include "vm/state.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -47,6 +51,49 @@ static int l_real_path(lua_State *L)
     return 1;
 }
 
+/* quiet(): lines of level DEBUG are not logged from now on */
+static int l_quiet(lua_State *L)
+{
+    (void)L;
+    log_from(LEVEL_INFO);
+    return 0;
+}
+
+/* Puts back what descriptors 1 and 2 were, as far as they were saved. */
+static void restore(int saved[2])
+{
+    (void)fflush(stdout);
+    for (int i = 0; i < 2; i++)
+        if (saved[i] >= 0) {
+            (void)dup2(saved[i], STDOUT_FILENO + i);
+            (void)close(saved[i]);
+        }
+}
+
+/* muted(f) -> what f returns. Meanwhile nothing that it writes is seen, nor what child processes do: stdout and stderr lead nowhere. */
+static int l_muted(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    int saved[2] = {-1, -1};
+    (void)fflush(stdout);
+    int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    bool ok = nowhere >= 0;
+    for (int i = 0; i < 2 && ok; i++) {
+        saved[i] = fcntl(STDOUT_FILENO + i, F_DUPFD_CLOEXEC, 3);
+        ok = saved[i] >= 0 && dup2(nowhere, STDOUT_FILENO + i) >= 0;
+    }
+    int reason = errno;
+    if (nowhere >= 0)
+        (void)close(nowhere);
+    if (!ok) {
+        restore(saved);
+        return luaL_error(L, "redirecting stdout: %s", strerror(reason));
+    }
+    int status = lua_pcall(L, 0, LUA_MULTRET, 0);
+    restore(saved);
+    return status == LUA_OK ? lua_gettop(L) : lua_error(L);
+}
+
 /* texts(prefix) -> { name = text, … } of the embedded files whose names begin so */
 static int l_texts(lua_State *L)
 {
@@ -87,9 +134,8 @@ static int l_write_program(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-    {"crc32", l_crc32},     {"is_terminal", l_is_terminal}, {"program", l_program},
-    {"texts", l_texts},     {"real_path", l_real_path},     {"width", l_width},
-    {"write_program", l_write_program},                     {NULL, NULL},
+    {"crc32", l_crc32}, {"is_terminal", l_is_terminal}, {"muted", l_muted}, {"program", l_program}, {"quiet", l_quiet}, {"real_path", l_real_path},
+    {"texts", l_texts}, {"width", l_width}, {"write_program", l_write_program}, {NULL, NULL},
 };
 
 int luaopen_ocm_command(lua_State *L)

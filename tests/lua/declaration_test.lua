@@ -161,7 +161,7 @@ function TestProblems.test_types()
     { { ["A/v1"] = { aliases = { "A", "A" } } }, '[componentLister types A/v1 aliases] componentLister.types.A/v1.aliases: type "A" is declared twice' },
     { { ["A/v1"] = { aliases = "A" } }, "[componentLister types A/v1 aliases] componentLister.types.A/v1.aliases: expected a list of types, got string" },
     { { ["A/v1"] = { aliases = { {} } } }, '[componentLister types A/v1 aliases] componentLister.types.A/v1.aliases: expected a type such as "MyType/v1", got table' },
-    { { ["A/v1"] = true }, "[componentLister types A/v1] componentLister.types.A/v1: expected a table { schema =, aliases = }, got boolean" },
+    { { ["A/v1"] = true }, "[componentLister types A/v1] componentLister.types.A/v1: expected a table { schema =, aliases =, example = }, got boolean" },
     { { ["A"] = { schema = 5 } }, "[componentLister types A schema] componentLister.types.A.schema: expected a JSON Schema as a table or a text, or ocm.schema{…}; got number" },
     { { ["A"] = { schema = "{" } }, "[componentLister types A schema] componentLister.types.A.schema: expected a JSON Schema: line 1, column 2: " },
     { { ["A"] = { schema = "5" } }, "[componentLister types A schema] componentLister.types.A.schema: expected a JSON Schema: it is not an object" },

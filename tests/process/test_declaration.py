@@ -172,7 +172,7 @@ INPUT = 'inputRepository = { types = { "T/v1" } }, '
     ('inputRepository = { types = { "T/v1/v2" } }', 'inputRepository.types: type "T/v1/v2": expected'),
     ('inputRepository = { types = { "T/v1", ["T/v1"] = {} } }', 'inputRepository.types.T/v1: type "T/v1" is declared twice'),
     ('inputRepository = { types = { "T", ["T/v1"] = { aliases = { "T" } } } }', 'inputRepository.types.T/v1.aliases: type "T" is declared twice'),
-    ('inputRepository = { types = { ["T/v1"] = 7 } }', "inputRepository.types.T/v1: expected a table { schema =, aliases = }, got number"),
+    ('inputRepository = { types = { ["T/v1"] = 7 } }', "inputRepository.types.T/v1: expected a table { schema =, aliases =, example = }, got number"),
     ('inputRepository = { types = { ["T/v1"] = { aliases = "T" } } }', "inputRepository.types.T/v1.aliases: expected a list of types, got string"),
     ('inputRepository = { types = { ["T/v1"] = { aliases = { 7 } } } }', 'inputRepository.types.T/v1.aliases: expected a type such as "MyType/v1", got number'),
     ('inputRepository = { types = { ["T/v1"] = { schema = 7 } } }', "inputRepository.types.T/v1.schema: expected a JSON Schema as a table or a text"),

@@ -41,6 +41,26 @@ static void log_reserved(void)
     log_event(LEVEL_INFO, "m", "time", "t", "level", "l", "msg", "x", "message", "y", "a\"b\n", "z", NULL);
 }
 
+static void log_from_info(void)
+{
+    log_from(LEVEL_INFO);
+    log_event(LEVEL_DEBUG, "dropped", NULL);
+    log_event(LEVEL_INFO, "written", NULL);
+    log_from(LEVEL_DEBUG);
+    log_event(LEVEL_DEBUG, "written again", NULL);
+}
+
+static void test_lines_below_the_least_level_are_dropped(void **state)
+{
+    (void)state;
+    struct buffer text = output_of(log_from_info);
+    const char *at = text.data;
+    assert_line(&at, "INFO", "written", "");
+    assert_line(&at, "DEBUG", "written again", "");
+    assert_string_equal(at, "");
+    buffer_free(&text);
+}
+
 static void test_reserved_names_get_an_underscore(void **state)
 {
     (void)state;
@@ -251,6 +271,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_line_is_what_the_manager_reads),
+        cmocka_unit_test(test_lines_below_the_least_level_are_dropped),
         cmocka_unit_test(test_reserved_names_get_an_underscore),
         cmocka_unit_test(test_whatever_is_logged_is_utf8),
         cmocka_unit_test(test_long_messages_are_cut_between_characters),
