@@ -9,6 +9,8 @@ local arguments = require "command.arguments"
 local commands = {
   { name = "run", summary = "run a Lua script with ocm, cjson and lfs at hand", usage = "FILE [ARGUMENT ...]" },
   { name = "repl", summary = "try Lua, ocm and a plugin's handlers line by line", usage = "[PLUGIN]" },
+  { name = "call", summary = "send a plugin one request, as the ocm CLI does, and show the answer", usage = "PLUGIN [METHOD [REQUEST.json] [NAME=VALUE ...]]" },
+  { name = "dev", summary = "run a plugin where the ocm CLI finds it, reload it when it changes, show what it is asked", usage = "PLUGIN [--into DIR] [--serve]" },
   { name = "docs", summary = "the reference: contracts, requests, answers, the script API", usage = "[TOPIC] [--markdown]" },
   { name = "types", summary = "write the script API's types for the Lua language server", usage = "[DIR]" },
   { name = "help", summary = "show this, or the help of a command", usage = "[COMMAND]" },

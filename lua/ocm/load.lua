@@ -1,4 +1,5 @@
 --- Runs a plugin's script and says what is wrong with it: load(path) -> declaration, or nil and a text, a line for each problem.
+-- `real`: the path without links; `environment`: its globals, when they are not the usual ones.
 
 local plugin = require "ocm.plugin"
 
@@ -62,10 +63,10 @@ local function search_beside(path)
   package.cpath = ("%s/?.so;%s"):format(folder, package.cpath)
 end
 
-return function(path, real)
+return function(path, real, environment)
   if real and real ~= path then search_beside(real) end -- a link: beside what it leads to, but first
   search_beside(path)
-  local chunk, reason = loadfile(path)
+  local chunk, reason = loadfile(path, nil, environment or _ENV)
   if not chunk then return nil, reason end
   local ok, declaration = pcall(chunk, table.unpack(arg, 1))
   if not ok then

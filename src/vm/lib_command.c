@@ -1,10 +1,13 @@
 /* What commands (lua/command) ask of the terminal and of this program. Not for plugins. */
 #include "vm/state.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* is_terminal(fd) -> boolean */
@@ -59,7 +62,83 @@ static int l_texts(lua_State *L)
     return 1;
 }
 
-static const luaL_Reg functions[] = {{"texts", l_texts}, {"is_terminal", l_is_terminal}, {"width", l_width}, {"program", l_program}, {"real_path", l_real_path}, {NULL, NULL}};
+/* stamp(path) -> a text that is another one when the file, or the folder, was changed since; nil: there is none */
+static int l_stamp(lua_State *L)
+{
+    struct stat status;
+    if (stat(luaL_checkstring(L, 1), &status) != 0) {
+        luaL_pushfail(L);
+        return 1;
+    }
+    lua_pushfstring(L, "%I.%I.%I.%I.%I.%I", (lua_Integer)status.st_ino, (lua_Integer)status.st_size, (lua_Integer)status.st_mtim.tv_sec,
+                    (lua_Integer)status.st_mtim.tv_nsec, (lua_Integer)status.st_ctim.tv_sec, (lua_Integer)status.st_ctim.tv_nsec);
+    return 1;
+}
+
+/* ---- guard(path, text) -> guard | nil, message, errno: an executable file that goes when the guard is closed ---- */
+
+static const char guard_type[] = "ocm.guard";
+
+struct guard {
+    bool there;
+    dev_t device; /* which file it is: another one in its place is not ours */
+    ino_t inode;
+    char path[];
+};
+
+/* C alone, so that an interrupt, which ends all Lua code, does not leave the file behind. */
+static int close_guard(lua_State *L)
+{
+    struct guard *guard = luaL_checkudata(L, 1, guard_type);
+    struct stat status;
+    if (guard->there && lstat(guard->path, &status) == 0 && status.st_dev == guard->device && status.st_ino == guard->inode)
+        (void)unlink(guard->path);
+    guard->there = false;
+    return 0;
+}
+
+static int l_guard(lua_State *L)
+{
+    size_t length, text_length;
+    const char *path = luaL_checklstring(L, 1, &length), *text = luaL_checklstring(L, 2, &text_length);
+    struct guard *guard = lua_newuserdatauv(L, sizeof *guard + length + 1, 0);
+    *guard = (struct guard){0};
+    memcpy(guard->path, path, length + 1);
+    if (luaL_newmetatable(L, guard_type)) {
+        lua_pushcfunction(L, close_guard);
+        lua_setfield(L, -2, "__close");
+        lua_pushcfunction(L, close_guard);
+        lua_setfield(L, -2, "__gc");
+    }
+    lua_setmetatable(L, -2);
+    struct stat status;
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    bool ok = fd >= 0 && fstat(fd, &status) == 0;
+    if (ok) {
+        guard->there = true;
+        guard->device = status.st_dev;
+        guard->inode = status.st_ino;
+        errno = ENOSPC; /* for a short write */
+        ok = write(fd, text, text_length) == (ssize_t)text_length && fchmod(fd, 0755) == 0;
+    }
+    int code = errno;
+    if (fd >= 0)
+        close(fd);
+    if (ok)
+        return 1;
+    if (guard->there)
+        (void)unlink(path);
+    guard->there = false;
+    luaL_pushfail(L);
+    lua_pushfstring(L, "%s: %s", path, strerror(code));
+    lua_pushinteger(L, code);
+    return 3;
+}
+
+static const luaL_Reg functions[] = {
+    {"texts", l_texts}, {"is_terminal", l_is_terminal}, {"width", l_width}, {"program", l_program}, {"real_path", l_real_path}, {"stamp", l_stamp},
+    {"guard", l_guard}, {NULL, NULL},
+};
 
 int luaopen_ocm_command(lua_State *L)
 {
