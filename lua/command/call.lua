@@ -84,7 +84,7 @@ local function choose(given, capabilities)
   if #found == 0 then arguments.misuse('no capability of this plugin (%s) has a method "%s"%s', table.concat(names, ", "), name, suggest(name, methods)) end
   local fitting = {}
   for _, each in ipairs(found) do
-    each.made = request.build(each.method, each.capability.types, words)
+    each.made = request.build(each.method, #found == 1 and each.capability.types or {}, words)
     local spec = each.made.spec
     if #found == 1 or (type(spec) == "table" and each.capability.schemas[spec.type]) then fitting[#fitting + 1] = each end
   end
@@ -93,6 +93,7 @@ local function choose(given, capabilities)
     for i, each in ipairs(found) do having[i] = each.capability.contract.name end
     arguments.misuse("%s is a method of %s: choose one with --capability, or by the type of its spec", name, table.concat(having, " and "))
   end
+  fitting[1].made = request.build(fitting[1].method, fitting[1].capability.types, words)
   return fitting[1]
 end
 
@@ -239,11 +240,11 @@ local function run(given)
   if not timeout or timeout <= 0 or timeout > 1e6 then arguments.misuse("--timeout: expected seconds") end
   local credentials = credentials_of(given.credentials)
   local chosen = choose(given, capabilities)
-  request.check(chosen.method, chosen.made, chosen.capability.types)
-  local known = validated(chosen)
   local answer_shape = shapes[chosen.method.answer]
   if given.output and not (answer_shape and answer_shape.location) then arguments.misuse("-o %s: the answer of %s names no blob", given.output, chosen.method.name) end
   if given.output and lfs.symlinkattributes(given.output, "mode") then arguments.fail("%s is there already: it is not overwritten", given.output) end
+  request.check(chosen.method, chosen.made, chosen.capability.types)
+  local known = validated(chosen)
   local style, lines, on_line = reporter(given)
   local function note(format, ...)
     if given.verbose and not given.json then io.stderr:write(style.dim(show.plain(format:format(...))), "\n") end

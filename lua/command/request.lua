@@ -88,7 +88,8 @@ end
 ---- words ----
 
 local function read(path)
-  local file, problem = path == "-" and io.stdin or io.open(path, "rb")
+  local file, problem = io.stdin, nil
+  if path ~= "-" then file, problem = io.open(path, "rb") end
   if not file then arguments.fail("%s", problem) end
   local text = file:read "a"
   if path ~= "-" then file:close() end

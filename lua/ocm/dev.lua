@@ -136,7 +136,7 @@ return function(given)
 
   local function reload()
     loading = true
-    local _done <close> = setmetatable({}, { __close = function() loading = false end })
+    local _ <close> = setmetatable({}, { __close = function() loading = false end })
     local started = clock()
     local fresh, reason, files = build(script)
     if fresh then
@@ -165,7 +165,7 @@ return function(given)
     if not loading and changed() then reload() end
     local version, started, body, done = current, clock(), wire.body(SHOWN), false
     version.running = version.running + 1
-    local _done <close> = setmetatable({}, { __close = function(_, reason)
+    local _ <close> = setmetatable({}, { __close = function(_, reason)
       version.running = version.running - 1
       if version.retired and version.running == 0 then finish(version) end
       local status, answer -- nil: it was cancelled

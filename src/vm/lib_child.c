@@ -20,7 +20,8 @@
 
 static const char child_type[] = "ocm.child";
 
-enum { PATIENCE = 3000, GRACE = 400, STEP = 5 }; /* milliseconds: behind SIGINT, behind SIGTERM, between two looks */
+/* Milliseconds: behind SIGINT (requests in flight may take five seconds to end), behind SIGTERM, between two looks. */
+enum { PATIENCE = 7000, GRACE = 400, STEP = 5 };
 
 static struct child *check(lua_State *L) { return luaL_checkudata(L, 1, child_type); }
 
@@ -106,8 +107,10 @@ static int l_ended(lua_State *L)
         child->status = 0; /* somebody else took it: nobody knows */
     bool killed = WIFSIGNALED(child->status);
     lua_pushinteger(L, killed ? 128 + WTERMSIG(child->status) : WEXITSTATUS(child->status));
-    lua_pushinteger(L, killed ? WTERMSIG(child->status) : 0);
-    return killed ? 2 : 1;
+    if (!killed)
+        return 1;
+    lua_pushinteger(L, WTERMSIG(child->status));
+    return 2;
 }
 
 static int l_signal(lua_State *L)
