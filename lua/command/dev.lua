@@ -100,14 +100,12 @@ end
 local texts = {}
 
 function texts.loaded(state, event)
-  state.good = true
   if not event.check then return state.style.dim "asked for its capabilities" end
   state.broken = nil
   return ("%s  %s"):format(state.style.green "good", list(event.files, state.folder))
 end
 
 function texts.broken(state, event)
-  state.good = false
   if state.broken == event.problem then return nil end
   state.broken = event.problem
   local serving = event.serial and ", and the last good version serves on" or ""
@@ -129,6 +127,7 @@ local function tell(state, pid, line)
   local ok, event = pcall(json.decode, line)
   if not ok or type(event) ~= "table" then event = { level = "INFO", msg = line } end
   if type(event.files) == "table" then state.told = event.files end
+  if event.check then state.good = event.event == "loaded" end
   if state.json then
     event.pid = math.tointeger(pid)
     return io.stdout:write(json.encode(event), "\n")

@@ -81,8 +81,7 @@ static const char guard_type[] = "ocm.guard";
 
 struct guard {
     bool there;
-    dev_t device; /* which file it is: another one in its place is not ours */
-    ino_t inode;
+    struct stat made; /* which file it is: another one in its place, which may have got its inode, is not ours */
     char path[];
 };
 
@@ -91,7 +90,9 @@ static int close_guard(lua_State *L)
 {
     struct guard *guard = luaL_checkudata(L, 1, guard_type);
     struct stat status;
-    if (guard->there && lstat(guard->path, &status) == 0 && status.st_dev == guard->device && status.st_ino == guard->inode)
+    const struct stat *made = &guard->made;
+    if (guard->there && lstat(guard->path, &status) == 0 && status.st_dev == made->st_dev && status.st_ino == made->st_ino &&
+        status.st_mtim.tv_sec == made->st_mtim.tv_sec && status.st_mtim.tv_nsec == made->st_mtim.tv_nsec)
         (void)unlink(guard->path);
     guard->there = false;
     return 0;
@@ -111,24 +112,18 @@ static int l_guard(lua_State *L)
         lua_setfield(L, -2, "__gc");
     }
     lua_setmetatable(L, -2);
-    struct stat status;
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    bool ok = fd >= 0 && fstat(fd, &status) == 0;
-    if (ok) {
-        guard->there = true;
-        guard->device = status.st_dev;
-        guard->inode = status.st_ino;
+    if (fd >= 0) {
         errno = ENOSPC; /* for a short write */
-        ok = write(fd, text, text_length) == (ssize_t)text_length && fchmod(fd, 0755) == 0;
+        guard->there = write(fd, text, text_length) == (ssize_t)text_length && fchmod(fd, 0755) == 0 && fstat(fd, &guard->made) == 0;
     }
     int code = errno;
     if (fd >= 0)
         close(fd);
-    if (ok)
-        return 1;
     if (guard->there)
+        return 1;
+    if (fd >= 0)
         (void)unlink(path);
-    guard->there = false;
     luaL_pushfail(L);
     lua_pushfstring(L, "%s: %s", path, strerror(code));
     lua_pushinteger(L, code);
