@@ -195,8 +195,11 @@ end
 local function send(session, method, fields, credentials, note)
   local options = { path = method.path, method = method.http }
   if method.query then options.query = fields else options.body = json.encode(fields) end
-  options.headers = { Authorization = method.credentials and credentials or nil, ["Content-Type"] = method.request and "application/json" or nil }
-  note("%s %s %s%s", method.http, method.path, json.encode(fields), options.headers.Authorization and "  (with credentials)" or "")
+  local given = method.credentials and credentials
+  options.headers = { -- plugins of the Go SDK refuse a request without the header
+    Authorization = method.credentials and (credentials or "{}") or nil, ["Content-Type"] = method.request and "application/json" or nil,
+  }
+  note("%s %s %s%s", method.http, method.path, json.encode(fields), given and "  (with credentials)" or "")
   local answer, problem = session:request(options)
   if answer then return answer end
   local status, signal = session:ended()
