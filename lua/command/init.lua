@@ -10,12 +10,14 @@ local arguments = require "command.arguments"
 local commands = {
   { name = "new", summary = "start a plugin: script, test and README, which run at once", usage = "[NAME] [--capability NAME ...] [--type TYPE] [--dir DIR]" },
   { name = "check", summary = "what is wrong with a plugin, all at once", usage = "PLUGIN [--json]" },
+  { name = "call", summary = "send a plugin one request, as the ocm CLI does, and show the answer", usage = "PLUGIN [METHOD [REQUEST.json] [NAME=VALUE ...]]" },
+  { name = "dev", summary = "run a plugin where the ocm CLI finds it, reload it when it changes, show what it is asked", usage = "PLUGIN [--into DIR] [--serve]" },
+  { name = "test", summary = "test a plugin: run *_test.lua", usage = "[PATH ...] [--filter TEXT] [--coverage] [--watch]" },
   { name = "run", summary = "run a Lua script with ocm, cjson and lfs at hand", usage = "FILE [ARGUMENT ...]" },
   { name = "repl", summary = "try Lua, ocm and a plugin's handlers line by line", usage = "[PLUGIN]" },
-  { name = "test", summary = "test a plugin: run *_test.lua", usage = "[PATH ...] [--filter TEXT] [--coverage] [--watch]" },
   { name = "bundle", summary = "make one program of a plugin, its modules and ocmlua", usage = "PLUGIN -o NAME [OPTION ...]" },
-  { name = "docs", summary = "the reference: contracts, requests, answers, the script API", usage = "[TOPIC] [--markdown]" },
   { name = "types", summary = "write the script API's types for the Lua language server", usage = "[DIR]" },
+  { name = "docs", summary = "the reference: contracts, requests, answers, the script API", usage = "[TOPIC] [--markdown]" },
   { name = "completion", summary = "print a shell's completion of these commands", usage = "bash|zsh|fish" },
   { name = "help", summary = "show this, or the help of a command", usage = "[COMMAND | --man]" },
 }

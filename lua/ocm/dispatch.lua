@@ -17,8 +17,7 @@ local null = json.null
 local function refuse(status, format, ...) fail.fail(status, format, ...) end
 
 --- Repository specs that were seen, latest first, as text: each request gets tables of its own.
-local function memory()
-  local texts = {}
+local function memory(texts)
   local function remember(text)
     if texts[1] == text then return end
     for i, known in ipairs(texts) do
@@ -154,8 +153,8 @@ local function choose(candidates, body)
 end
 
 --- path -> HTTP method -> function
-local function contract_routes(capabilities)
-  local remember, recall = memory()
+local function contract_routes(capabilities, specs)
+  local remember, recall = memory(specs or {})
   local routes = {}
   for _, capability in ipairs(capabilities) do
     for _, method in ipairs(capability.contract.methods) do
@@ -244,9 +243,10 @@ local function not_found(path)
   refuse(404, "no such path: %s", path)
 end
 
---- The functions that C calls, for these capabilities and custom routes.
-return function(capabilities, custom)
-  local routes = contract_routes(capabilities)
+--- The functions that C calls, for these capabilities and custom routes. `specs`: a table that keeps the repository specs that were seen, for
+-- the next version of the same script (ocm.dev).
+return function(capabilities, custom, specs)
+  local routes = contract_routes(capabilities, specs)
 
   local function dispatch(method, path)
     local by_method = routes[path]

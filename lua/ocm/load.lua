@@ -1,6 +1,7 @@
 --- Runs a plugin's script and says what is wrong with it: load(path) -> declaration, or nil and a text, a line for each problem.
 -- Where it was declared, but wrongly, the problems follow ({ line =, keys =, text = }), and the declaration that has them.
 --
+-- `real`: the path without links; a fourth argument: the script's globals, when they are not the usual ones.
 -- In a bundle, `path` is the script's name there, and a third argument reads: bundle(name) -> text, or nil and nil or why it is damaged.
 
 local plugin = require "ocm.plugin"
@@ -52,21 +53,21 @@ local function search_bundle(bundle)
   end)
 end
 
-local function load_script(path, bundle)
-  if not bundle then return loadfile(path) end
+local function load_script(path, bundle, environment)
+  if not bundle then return loadfile(path, nil, environment or _ENV) end
   local text, reason = bundle(path)
   if not text then return nil, reason end
   return compile(text, path)
 end
 
-return function(path, real, bundle)
+return function(path, real, bundle, environment)
   if bundle then
     search_bundle(bundle)
   else
     if real and real ~= path then search_beside(real) end -- a link: beside what it leads to, but first
     search_beside(path)
   end
-  local chunk, reason = load_script(path, bundle)
+  local chunk, reason = load_script(path, bundle, environment)
   if not chunk then return nil, reason end
   local ok, declaration = pcall(chunk, table.unpack(arg, 1))
   if not ok then

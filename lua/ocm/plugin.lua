@@ -314,7 +314,8 @@ function plugin.declare(declared)
     problems:say({}, "no capability is declared: expected at least one of %s", table.concat(names, ", "))
   end
   if #problems == 0 then
-    function made.requests() return require "ocm.dispatch"(live, routes) end
+    made.logger = declared.logger
+    function made.requests(specs) return require "ocm.dispatch"(live, routes, specs) end
     function made.start(config)
       getmetatable(require "ocm.log").set_logger(declared.logger)
       if declared.start then declared.start(config) end

@@ -39,9 +39,19 @@ static struct {
     bool running, stopping, broken;
     int wake;   /* eventfd */
     int output; /* read end of the pipe that stands for stdout */
-    atomic_int least;    /* lines below this level are dropped */
     atomic_int terminal; /* is stderr one? -1: not asked yet */
-} state = {.lock = PTHREAD_MUTEX_INITIALIZER, .flushed = PTHREAD_COND_INITIALIZER, .wake = -1, .output = -1, .terminal = -1};
+    atomic_int least;    /* level */
+    atomic_int copy;     /* log_copy_to; -1: none */
+} state = {.lock = PTHREAD_MUTEX_INITIALIZER, .flushed = PTHREAD_COND_INITIALIZER, .wake = -1, .output = -1, .terminal = -1, .copy = -1};
+
+void log_copy_to(int fd) { atomic_store(&state.copy, fd); }
+
+void log_copy(const char *line, size_t length)
+{
+    int fd = atomic_load(&state.copy);
+    if (fd >= 0)
+        (void)!write(fd, line, length); /* a full disk costs lines, nothing else */
+}
 
 const char *log_level_name(enum log_level level)
 {
@@ -162,6 +172,7 @@ static void wake(void)
 
 static void put(const struct buffer *line)
 {
+    log_copy(line->data, line->length);
     pthread_mutex_lock(&state.lock);
     if (!state.running) {
         pthread_mutex_unlock(&state.lock);

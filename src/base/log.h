@@ -34,6 +34,11 @@ __attribute__((sentinel)) void log_event(enum log_level level, const char *msg, 
 /* From now on lines below `level` are dropped. At first: none. */
 void log_from(enum log_level level);
 
+/* Each line goes to this descriptor, too, in one write: a file that was opened to append, which nobody waits for.  It stays open.  Once. */
+void log_copy_to(int fd);
+/* A line, its newline included, goes there alone. */
+void log_copy(const char *line, size_t length);
+
 /* Starts the thread, and makes fd 1 a pipe into the log (each line an INFO line), so that nothing but the handshake reaches the
  * real stdout, which *handshake then is. */
 bool log_start(int *handshake, struct error *e);

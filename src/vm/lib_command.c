@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* is_terminal(fd) -> boolean */
@@ -133,9 +134,77 @@ static int l_write_program(lua_State *L)
     return 1;
 }
 
+/* stamp(path) -> a text that is another one when the file, or the folder, was changed since; nil: there is none */
+static int l_stamp(lua_State *L)
+{
+    struct stat status;
+    if (stat(luaL_checkstring(L, 1), &status) != 0) {
+        luaL_pushfail(L);
+        return 1;
+    }
+    lua_pushfstring(L, "%I.%I.%I.%I.%I.%I", (lua_Integer)status.st_ino, (lua_Integer)status.st_size, (lua_Integer)status.st_mtim.tv_sec,
+                    (lua_Integer)status.st_mtim.tv_nsec, (lua_Integer)status.st_ctim.tv_sec, (lua_Integer)status.st_ctim.tv_nsec);
+    return 1;
+}
+
+/* ---- guard(path, text) -> guard | nil, message, errno: an executable file that goes when the guard is closed ---- */
+
+static const char guard_type[] = "ocm.guard";
+
+struct guard {
+    bool there;
+    struct stat made; /* which file it is: another one in its place, which may have got its inode, is not ours */
+    char path[];
+};
+
+/* C alone, so that an interrupt, which ends all Lua code, does not leave the file behind. */
+static int close_guard(lua_State *L)
+{
+    struct guard *guard = luaL_checkudata(L, 1, guard_type);
+    struct stat status;
+    const struct stat *made = &guard->made;
+    if (guard->there && lstat(guard->path, &status) == 0 && status.st_dev == made->st_dev && status.st_ino == made->st_ino &&
+        status.st_mtim.tv_sec == made->st_mtim.tv_sec && status.st_mtim.tv_nsec == made->st_mtim.tv_nsec)
+        (void)unlink(guard->path);
+    guard->there = false;
+    return 0;
+}
+
+static int l_guard(lua_State *L)
+{
+    size_t length, text_length;
+    const char *path = luaL_checklstring(L, 1, &length), *text = luaL_checklstring(L, 2, &text_length);
+    struct guard *guard = lua_newuserdatauv(L, sizeof *guard + length + 1, 0);
+    *guard = (struct guard){0};
+    memcpy(guard->path, path, length + 1);
+    if (luaL_newmetatable(L, guard_type)) {
+        lua_pushcfunction(L, close_guard);
+        lua_setfield(L, -2, "__close");
+        lua_pushcfunction(L, close_guard);
+        lua_setfield(L, -2, "__gc");
+    }
+    lua_setmetatable(L, -2);
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd >= 0) {
+        errno = ENOSPC; /* for a short write */
+        guard->there = write(fd, text, text_length) == (ssize_t)text_length && fchmod(fd, 0755) == 0 && fstat(fd, &guard->made) == 0;
+    }
+    int code = errno;
+    if (fd >= 0)
+        close(fd);
+    if (guard->there)
+        return 1;
+    if (fd >= 0)
+        (void)unlink(path);
+    luaL_pushfail(L);
+    lua_pushfstring(L, "%s: %s", path, strerror(code));
+    lua_pushinteger(L, code);
+    return 3;
+}
+
 static const luaL_Reg functions[] = {
-    {"crc32", l_crc32}, {"is_terminal", l_is_terminal}, {"muted", l_muted}, {"program", l_program}, {"quiet", l_quiet}, {"real_path", l_real_path},
-    {"texts", l_texts}, {"width", l_width}, {"write_program", l_write_program}, {NULL, NULL},
+    {"crc32", l_crc32}, {"guard", l_guard}, {"is_terminal", l_is_terminal}, {"muted", l_muted}, {"program", l_program}, {"quiet", l_quiet},
+    {"real_path", l_real_path}, {"stamp", l_stamp}, {"texts", l_texts}, {"width", l_width}, {"write_program", l_write_program}, {NULL, NULL},
 };
 
 int luaopen_ocm_command(lua_State *L)

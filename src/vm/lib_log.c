@@ -1,13 +1,18 @@
-/* What ocm.log (lua/ocm/log.lua) writes with: one line, its attributes a table whose values are written as JSON. */
+/* What ocm.log (lua/ocm/log.lua) writes with: one line, its attributes a table whose values are written as JSON.  And what commands and
+ * ocm.dev need of the log. */
 #include "base/json.h"
 #include "base/log.h"
+#include "base/secret.h"
 #include "vm/state.h"
 #include "vm/value.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { MOST = 48 }; /* attributes */
+
+static const char *const levels[] = {"DEBUG", "INFO", "WARN", "ERROR", NULL};
 
 static int by_name(const void *a, const void *b) { return strcmp(((const struct log_attribute *)a)->name, ((const struct log_attribute *)b)->name); }
 
@@ -101,7 +106,6 @@ static int after_instead(lua_State *L, int status, lua_KContext context)
 /* write(level, msg, attributes, instead): checks them, and writes a line, or calls `instead` with them, where there is one */
 static int l_write(lua_State *L)
 {
-    static const char *const levels[] = {"DEBUG", "INFO", "WARN", "ERROR", NULL};
     int level = luaL_checkoption(L, 1, NULL, levels);
     lua_settop(L, 4);
     if (!lua_isnil(L, 3))
@@ -117,7 +121,57 @@ static int l_write(lua_State *L)
     return 0;
 }
 
-static const luaL_Reg functions[] = {{"write", l_write}, {NULL, NULL}};
+/* least(level): lines below it are dropped */
+static int l_least(lua_State *L)
+{
+    log_from((enum log_level)luaL_checkoption(L, 1, NULL, levels));
+    return 0;
+}
+
+/* copy(path) -> whether each line is appended to this file from now on, too */
+static int l_copy(lua_State *L)
+{
+    int fd = open(luaL_checkstring(L, 1), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+    if (fd >= 0)
+        log_copy_to(fd);
+    lua_pushboolean(L, fd >= 0);
+    return 1;
+}
+
+/* A buffer that survives an error, as a userdata. */
+static int free_buffer(lua_State *L)
+{
+    buffer_free(lua_touserdata(L, 1));
+    return 0;
+}
+
+static struct buffer *push_buffer(lua_State *L)
+{
+    struct buffer *buffer = lua_newuserdatauv(L, sizeof *buffer, 0);
+    *buffer = (struct buffer){0};
+    if (luaL_newmetatable(L, "ocm.log.buffer")) {
+        lua_pushcfunction(L, free_buffer);
+        lua_setfield(L, -2, "__gc");
+    }
+    lua_setmetatable(L, -2);
+    return buffer;
+}
+
+/* tell(value): a line in that file alone: the value as JSON, without remembered credentials */
+static int l_tell(lua_State *L)
+{
+    struct error e;
+    luaL_checkany(L, 1);
+    struct buffer *encoded = push_buffer(L), *line = push_buffer(L);
+    if (!value_encode(L, 1, encoded, &e))
+        return luaL_error(L, "%s", e.message);
+    if (!secret_redact_json(line, encoded->data, encoded->length) || !buffer_add(line, '\n'))
+        return luaL_error(L, "not enough memory");
+    log_copy(line->data, line->length);
+    return 0;
+}
+
+static const luaL_Reg functions[] = {{"write", l_write}, {"least", l_least}, {"copy", l_copy}, {"tell", l_tell}, {NULL, NULL}};
 
 int luaopen_ocm_log(lua_State *L)
 {

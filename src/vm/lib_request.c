@@ -1,7 +1,7 @@
 /* What lua/ocm/dispatch.lua sees of the request that its task serves.  Private: scripts get a table made of this.
  *
  * json() -> value | nil, message       the body, decoded
- * body() -> string                     its bytes
+ * body([most]) -> string               its bytes, or the first `most` of them
  * header(name) -> string | nil         the first of that name
  * headers() -> table                   all; names in lower case; repeated ones joined by ", "
  * query() -> table | nil, message      decoded; of repeated names the first
@@ -10,7 +10,8 @@
  * Of these, all raise when there is no memory.
  * answer(status, type, text)           the answer, instead of what was set before
  * answer_json(value) -> true | nil, message    a 200 with the value
- * field(name, value)                   a further header of the answer */
+ * field(name, value)                   a further header of the answer
+ * answered(most) -> status, text       what was set, the first `most` bytes of it */
 #include "base/json.h"
 #include "base/secret.h"
 #include "base/uri.h"
@@ -59,7 +60,8 @@ static int l_json(lua_State *L)
 static int l_body(lua_State *L)
 {
     struct vm_request *request = request_of(L);
-    lua_pushlstring(L, request->body, request->body_length);
+    size_t most = (size_t)luaL_optinteger(L, 1, LUA_MAXINTEGER);
+    lua_pushlstring(L, request->body, request->body_length < most ? request->body_length : most);
     return 1;
 }
 
@@ -242,9 +244,18 @@ static int l_field(lua_State *L)
     return 0;
 }
 
+static int l_answered(lua_State *L)
+{
+    struct vm_request *request = request_of(L);
+    size_t most = (size_t)luaL_checkinteger(L, 1), length = request->answer.length;
+    lua_pushinteger(L, (lua_Integer)request->status);
+    lua_pushlstring(L, length > 0 ? request->answer.data : "", length < most ? length : most);
+    return 2;
+}
+
 static const luaL_Reg functions[] = {
     {"json", l_json}, {"body", l_body}, {"header", l_header}, {"headers", l_headers}, {"query", l_query}, {"segments", l_segments}, {"credentials", l_credentials},
-    {"answer", l_answer}, {"answer_json", l_answer_json}, {"field", l_field}, {NULL, NULL},
+    {"answer", l_answer}, {"answer_json", l_answer_json}, {"field", l_field}, {"answered", l_answered}, {NULL, NULL},
 };
 
 int luaopen_ocm_request(lua_State *L)

@@ -152,6 +152,7 @@ extern const struct vm_module vm_texts[];   /* files as they are, for commands; 
 
 /* ---- the modules that scripts see, a file each ---- */
 
+int luaopen_ocm_child(lua_State *L);
 int luaopen_ocm_command(lua_State *L);
 int luaopen_ocm_check(lua_State *L);
 int luaopen_ocm_crypto(lua_State *L);

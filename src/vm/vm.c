@@ -96,6 +96,7 @@ static void warn(void *context, const char *text, int to_be_continued)
 
 static const luaL_Reg native[] = {
     {"ocm.json", luaopen_ocm_json},
+    {"ocm.native.child", luaopen_ocm_child},
     {"ocm.native.command", luaopen_ocm_command},
     {"ocm.native.check", luaopen_ocm_check},
     {"ocm.native.crypto", luaopen_ocm_crypto},
