@@ -1,5 +1,5 @@
 /* Build-time tool: embed [-s] OUT NAME=FILE… @NAME=FILE… compiles Lua files to bytecode and writes them as the C array vm_modules;
- * files with an @ are written as they are, as vm_texts.
+ * files with an @ are compressed (gzip), as vm_texts.
  *
  * Bytecode, because every `capabilities` would otherwise parse the same text again.  -s strips the debug information of
  * these modules (a script's own stays): half of the time to load them.  It is linked with the Lua that will run it. */
@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 static int write_bytes(lua_State *L, const void *bytes, size_t length, void *context)
 {
@@ -52,6 +53,23 @@ static int write_module(lua_State *L, FILE *out, const char *name, const char *t
     return failed;
 }
 
+/* Commands show these texts, plugins never need them: what is small matters, not what is quick. */
+static int write_text(lua_State *L, FILE *out, char *text, size_t length)
+{
+    enum { GZIP = 16 + 15, MEMORY = 9 };
+    z_stream z = {.next_in = (Bytef *)text, .avail_in = (uInt)length};
+    if (deflateInit2(&z, Z_BEST_COMPRESSION, Z_DEFLATED, GZIP, MEMORY, Z_DEFAULT_STRATEGY) != Z_OK)
+        return 1;
+    uLong size = deflateBound(&z, (uLong)length);
+    Bytef *packed = malloc(size);
+    z.next_out = packed;
+    z.avail_out = (uInt)size;
+    int failed = packed == NULL || deflate(&z, Z_FINISH) != Z_STREAM_END || write_bytes(L, packed, z.total_out, out);
+    (void)deflateEnd(&z);
+    free(packed);
+    return failed;
+}
+
 /* The array of all files of one kind. */
 static void write_table(FILE *out, const char *type, const char *table, int argc, char **argv, int texts)
 {
@@ -84,7 +102,7 @@ int main(int argc, char **argv)
         }
         *equals = '\0';
         fprintf(out, "static const unsigned char file_%d[] = {\n", i);
-        if (argv[i][0] == '@' ? write_bytes(L, text, length, out) : write_module(L, out, argv[i], text, length, strip))
+        if (argv[i][0] == '@' ? write_text(L, out, text, length) : write_module(L, out, argv[i], text, length, strip))
             return 1;
         fprintf(out, "};\n\n");
         free(text);

@@ -95,7 +95,7 @@ static int l_muted(lua_State *L)
     return status == LUA_OK ? lua_gettop(L) : lua_error(L);
 }
 
-/* texts(prefix) -> { name = text, … } of the embedded files whose names begin so */
+/* texts(prefix) -> { name = gzip, … } of the embedded files whose names begin so: see command.texts */
 static int l_texts(lua_State *L)
 {
     size_t length;

@@ -148,7 +148,7 @@ struct vm_module {
     size_t length;
 };
 extern const struct vm_module vm_modules[]; /* Lua modules: bytecode made at build time; name NULL behind the last */
-extern const struct vm_module vm_texts[];   /* files as they are, for commands; the same */
+extern const struct vm_module vm_texts[];   /* files for commands, gzip; the same */
 
 /* ---- the modules that scripts see, a file each ---- */
 
