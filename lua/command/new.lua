@@ -241,6 +241,7 @@ local function show(folder, name, made)
     { "  cd " .. quoted },
     { "  ocmlua check " .. name, "what is wrong or missing" },
     { "  ocmlua test", "runs the test" },
+    { "  ocmlua call " .. name, "what can be asked of it, with an example each" },
     { "  ocmlua types", "completion in your editor (Lua language server)" },
   }
   io.stdout:write(style.bold "Made", "\n", table.concat(terminal.columns(rows), "\n"), "\n\n", style.bold "Next", "\n",
