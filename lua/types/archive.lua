@@ -49,6 +49,8 @@ function ocm.untar(directory, options) end
 
 --- The same for a zip. It is written to a temporary file without a name beside the directory first. Encrypted entries, symbolic links, and what does not
 --- have the size or checksum that it says fail the pipe.
+---
+---     local moved = ocm.pipe(request.location, ocm.unzip(folder .. "/content"))
 ---@param directory string
 ---@param options? ocm.UnzipOptions
 ---@return ocm.Part

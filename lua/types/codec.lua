@@ -15,16 +15,22 @@ local ocm = {}
 function ocm.gzip(level) end
 
 --- The same as zstd, with a checksum.
+---
+---     ocm.pipe(source, ocm.zstd { level = 9 }, out)
 ---@param level? integer|ocm.Compression 1 to 22, by default 3
 ---@return ocm.Part
 function ocm.zstd(level) end
 
 --- The same as xz, with CRC64.
+---
+---     ocm.pipe(source, ocm.xz(), out)
 ---@param level? integer|ocm.Compression 0 to 9, by default 6
 ---@return ocm.Part
 function ocm.xz(level) end
 
 --- The same as bzip2.
+---
+---     ocm.pipe(source, ocm.bzip2(), out)
 ---@param level? integer|ocm.Compression 1 to 9, by default 9
 ---@return ocm.Part
 function ocm.bzip2(level) end
@@ -32,18 +38,26 @@ function ocm.bzip2(level) end
 --- Decompresses gzip: all members, each with its checksum. Input that ends too early, or is altered, fails the pipe:
 --- "gunzip of /tmp/x.gz: unexpected end of file after 1,204 bytes". Bytes behind the last member that begin no other are passed over, with a
 --- warning in the log, as the tool does. What comes out may be very large: put `ocm.limit` behind it where the source is not to be trusted.
+---
+---     ocm.pipe(request.location, ocm.gunzip(), ocm.limit(1 << 30), out)
 ---@return ocm.Part
 function ocm.gunzip() end
 
 --- The same for zstd. What wants a window of more than 128 MiB is refused, and garbage behind the last frame is.
+---
+---     ocm.pipe(request.location, ocm.unzstd(), ocm.limit(1 << 30), out)
 ---@return ocm.Part
 function ocm.unzstd() end
 
 --- The same for xz (not for .lzma). What wants a dictionary of more than 128 MiB is refused, and garbage behind the last stream is.
+---
+---     ocm.pipe(request.location, ocm.unxz(), ocm.limit(1 << 30), out)
 ---@return ocm.Part
 function ocm.unxz() end
 
 --- The same for bzip2; garbage is treated as `ocm.gunzip` does.
+---
+---     ocm.pipe(request.location, ocm.bunzip2(), ocm.limit(1 << 30), out)
 ---@return ocm.Part
 function ocm.bunzip2() end
 

@@ -139,10 +139,13 @@
 --- Spec types: `{ "MyType/v1" }`, or `{ ["MyType/v1"] = { aliases = { "MyType" }, schema = ocm.schema {…} } }`. At least one.
 ---@alias ocm.Types string[]|table<string, ocm.TypeEntry>
 
+---     { type = { type = "Files/v1", path = "/srv/components" } }
 ---@class ocm.IdentityRequest
 ---@field type ocm.Spec the whole spec, in spite of the field's name
 
 --- Without an identity, or with an empty one, or one that has no `type`: the spec's type becomes the identity's.
+---
+---     { identity = { type = "Files/v1", hostname = "example.org" } }
 ---@class ocm.IdentityAnswer
 ---@field identity? ocm.Identity
 
@@ -153,26 +156,36 @@
 
 --- What every GET of a componentVersionRepository is given. The manager's GETs carry no spec: these are the ones seen in GetIdentity,
 --- CheckHealth and the Add methods that succeeded (the latest 64). With several, try them in turn. Each request has copies of its own.
+---
+---     { name = "acme.org/app", repositories = { { type = "Files/v1", path = "/srv/components" } }, repository = { type = "Files/v1", path = "/srv/components" } }
 ---@class ocm.RepositoryQuery
 ---@field repository? ocm.Spec when exactly one was seen
 ---@field repositories ocm.Spec[] all, latest first; empty when none was seen
 
+---     { name = "acme.org/app" }
 ---@class ocm.ListComponentVersionsRequest: ocm.RepositoryQuery
 ---@field name string
 
+---     { name = "acme.org/app", version = "1.0.0" }
 ---@class ocm.GetComponentVersionRequest: ocm.RepositoryQuery
 ---@field name string
 ---@field version string
 
+---     { name = "acme.org/app", version = "1.0.0", identity = { name = "app", version = "1.0.0" } }
 ---@class ocm.GetLocalRequest: ocm.RepositoryQuery
 ---@field name string
 ---@field version string
 ---@field identity? ocm.Identity decoded from base64 of JSON; what cannot be decoded is a 400
 
+---     { repository = { type = "Files/v1", path = "/srv/components" },
+---       descriptor = { meta = { schemaVersion = "v2" }, component = { name = "acme.org/app", version = "1.0.0", provider = "acme.org" } } }
 ---@class ocm.AddComponentVersionRequest
 ---@field repository ocm.Spec
 ---@field descriptor ocm.Descriptor
 
+---     { repository = { type = "Files/v1", path = "/srv/components" }, name = "acme.org/app", version = "1.0.0",
+---       resourceLocation = { type = "localFile", value = "/tmp/blob", mediaType = "text/plain" },
+---       resource = { name = "app", version = "1.0.0", type = "blob", relation = "local", access = { type = "localBlob/v1", localReference = "sha256:…", mediaType = "text/plain" } } }
 ---@class ocm.AddLocalResourceRequest
 ---@field repository ocm.Spec
 ---@field name string the component's
@@ -180,6 +193,9 @@
 ---@field resourceLocation ocm.Location the manager does not remove this file
 ---@field resource ocm.Resource
 
+---     { repository = { type = "Files/v1", path = "/srv/components" }, name = "acme.org/app", version = "1.0.0",
+---       sourceLocation = { type = "localFile", value = "/tmp/blob", mediaType = "text/plain" },
+---       source = { name = "code", version = "1.0.0", type = "git", access = { type = "localBlob/v1", localReference = "sha256:…", mediaType = "application/x-tgz" } } }
 ---@class ocm.AddLocalSourceRequest
 ---@field repository ocm.Spec
 ---@field name string the component's
@@ -187,17 +203,26 @@
 ---@field sourceLocation ocm.Location
 ---@field source ocm.Source
 
+---     { repository = { type = "Files/v1", path = "/srv/components" } }
 ---@class ocm.CheckHealthRequest
 ---@field repository ocm.Spec
 
+---     { location = ocm.tempfile():write "hello", resource = request.resource }
 ---@class ocm.LocalResourceAnswer
 ---@field location ocm.AnyLocation
 ---@field resource ocm.Resource
 
+---     { location = { value = out, mediaType = "application/x-tgz" }, source = request.source }
 ---@class ocm.LocalSourceAnswer
 ---@field location ocm.AnyLocation
 ---@field source ocm.Source
 
+---     componentVersionRepository = {
+---       types = { "Files/v1" },
+---       GetComponentVersion = function(request)
+---         return ocm.json.decode((assert(ocm.fs.read(root .. "/" .. request.name .. "/" .. request.version .. ".json"))))
+---       end,
+---     }
 ---@class ocm.ComponentVersionRepository
 ---@field types ocm.Types repository specs
 ---@field GetComponentVersion? fun(request: ocm.GetComponentVersionRequest, credentials?: ocm.Credentials): ocm.Descriptor?, string? GET /component-version/download
@@ -212,14 +237,20 @@
 
 ---- componentLister ----
 
+---     { repository = { type = "Files/v1", path = "/srv/components" }, last = "acme.org/app" }
 ---@class ocm.ListComponentsRequest
 ---@field repository ocm.Spec
 ---@field last? string the last name of the page before; nil or "": the first page
 
+---     { list = { "acme.org/app", "acme.org/base" }, header = { last = "acme.org/base" } }
 ---@class ocm.ComponentsAnswer
 ---@field list string[]
 ---@field header? { last: string } only when more pages follow: the last element of this one
 
+---     componentLister = {
+---       types = { "Files/v1" },
+---       ListComponents = function(request) return { list = names_after(request.last) } end,
+---     }
 ---@class ocm.ComponentLister
 ---@field types ocm.Types repository specs
 ---@field ListComponents? fun(request: ocm.ListComponentsRequest, credentials?: ocm.Credentials): ocm.ComponentsAnswer?, string? POST /components/list
@@ -227,13 +258,20 @@
 
 ---- credentialRepository ----
 
+---     { config = { type = "Vault/v1", host = "vault.example.org" } }
 ---@class ocm.ConsumerIdentityForConfigRequest
 ---@field config ocm.Spec
 
+---     { config = { type = "Vault/v1", host = "vault.example.org" }, identity = { type = "VaultServer/v1", hostname = "vault.example.org" } }
 ---@class ocm.RepositoryResolveRequest
 ---@field config ocm.Spec
 ---@field identity ocm.Identity
 
+---     credentialRepository = {
+---       types = { "Vault/v1" }, identityTypes = { "VaultServer/v1" },
+---       ConsumerIdentityForConfig = function(request) return { type = "VaultServer/v1", hostname = request.config.host } end,
+---       Resolve = function(request, credentials) return { type = "DirectCredentials/v1", properties = read(request.identity, credentials) } end,
+---     }
 ---@class ocm.CredentialRepository
 ---@field types ocm.Types credential repository specs
 ---@field identityTypes? ocm.Types consumer identities. The manager finds the repository through these only, so declare them
@@ -243,12 +281,19 @@
 
 ---- credentialPlugin ----
 
+---     { credential = { type = "Command/v1", name = "registry" } }
 ---@class ocm.GetConsumerIdentityRequest
 ---@field credential ocm.Spec
 
+---     { identity = { type = "Command/v1", name = "registry" } }
 ---@class ocm.PluginResolveRequest
 ---@field identity ocm.Identity
 
+---     credentialPlugin = {
+---       types = { "Command/v1" },
+---       GetConsumerIdentity = function(request) return { type = "Command/v1", name = request.credential.name } end,
+---       Resolve = function(request) return { type = "DirectCredentials/v1", properties = { password = ask(request.identity.name) } } end,
+---     }
 ---@class ocm.CredentialPlugin
 ---@field types ocm.Types credential specs
 ---@field GetConsumerIdentity? fun(request: ocm.GetConsumerIdentityRequest): ocm.Identity?, string? POST /consumer-identity
@@ -256,12 +301,22 @@
 
 ---- digestProcessorRepository ----
 
+---     { resource = { name = "app", version = "1.0.0", type = "blob", input = { type = "Greeting/v1", name = "World" } } }
 ---@class ocm.ResourceRequest
 ---@field resource ocm.Resource
 
+---     request.resource.digest = ocm.blob_digest(path)
+---     return { resource = request.resource }
 ---@class ocm.DigestAnswer
 ---@field resource ocm.DigestedResource
 
+---     digestProcessorRepository = {
+---       types = { "File/v1" },
+---       ProcessResourceDigest = function(request)
+---         request.resource.digest = ocm.blob_digest(request.resource.access.path)
+---         return { resource = request.resource }
+---       end,
+---     }
 ---@class ocm.DigestProcessorRepository
 ---@field types ocm.Types access specs
 ---@field ProcessResourceDigest? fun(request: ocm.ResourceRequest, credentials?: ocm.Credentials): ocm.DigestAnswer?, string? POST /resource/digest/process
@@ -269,9 +324,16 @@
 
 ---- inputRepository ----
 
+---     { source = { name = "code", version = "1.0.0", type = "git", input = { type = "Checkout/v1", url = "https://example.org/code" } } }
 ---@class ocm.SourceRequest
 ---@field source ocm.Source
 
+---     inputRepository = {
+---       types = { ["Greeting/v1"] = { schema = ocm.schema { name = "string" } } },
+---       ProcessResource = function(request)
+---         return { resource = request.resource, location = ocm.tempfile():write("hello ", request.resource.input.name) }
+---       end,
+---     }
 ---@class ocm.InputRepository
 ---@field types ocm.Types input specs
 ---@field ProcessResource? fun(request: ocm.ResourceRequest, credentials?: ocm.Credentials): ocm.LocalResourceAnswer?, string? POST /resource/process; the spec is request.resource.input
@@ -280,16 +342,28 @@
 
 ---- resourceRepository ----
 
+---     { resourceLocation = { type = "localFile", value = "/tmp/blob", mediaType = "text/plain" },
+---       resource = { name = "app", version = "1.0.0", type = "blob", access = { type = "Http/v1", url = "https://example.org/app" } } }
 ---@class ocm.AddGlobalResourceRequest
 ---@field resourceLocation ocm.Location
 ---@field resource ocm.Resource
 
+---     { resource = request.resource }
 ---@class ocm.ResourceAnswer
 ---@field resource ocm.Resource
 
+---     { location = { value = out, mediaType = "application/zstd" } }
 ---@class ocm.LocationAnswer
 ---@field location ocm.AnyLocation
 
+---     resourceRepository = {
+---       types = { "Http/v1" },
+---       GetGlobalResource = function(request, credentials)
+---         local out = ocm.tempfile()
+---         ocm.http.request { url = request.resource.access.url, credentials = credentials, sink = out }
+---         return { location = out }
+---       end,
+---     }
 ---@class ocm.ResourceRepository
 ---@field types ocm.Types access specs
 ---@field GetGlobalResource? fun(request: ocm.ResourceRequest, credentials?: ocm.Credentials): ocm.LocationAnswer?, string? POST /resource/get
@@ -298,10 +372,19 @@
 
 ---- blobTransformer ----
 
+---     { location = { type = "localFile", value = "/tmp/blob", mediaType = "text/plain" }, specification = { type = "Gunzip/v1" } }
 ---@class ocm.TransformBlobRequest
 ---@field location ocm.Location
 ---@field specification ocm.Spec
 
+---     blobTransformer = {
+---       types = { "Gunzip/v1" },
+---       TransformBlob = function(request)
+---         local out = ocm.tempfile()
+---         ocm.pipe(request.location, ocm.gunzip(), out)
+---         return { location = out }
+---       end,
+---     }
 ---@class ocm.BlobTransformer
 ---@field types ocm.Types transformer specs
 ---@field TransformBlob? fun(request: ocm.TransformBlobRequest, credentials?: ocm.Credentials): ocm.LocationAnswer?, string? POST /blob/transform
@@ -309,20 +392,33 @@
 
 ---- signingHandler ----
 
+---     { digest = { hashAlgorithm = "SHA-256", normalisationAlgorithm = "jsonNormalisation/v4", value = "9f86d081…" }, config = { type = "Ed25519/v1" } }
 ---@class ocm.SignRequest
 ---@field digest ocm.Digest
 ---@field config ocm.Spec
 
+---     { digest = { hashAlgorithm = "SHA-256", normalisationAlgorithm = "jsonNormalisation/v4", value = "9f86d081…" }, config = { type = "Ed25519/v1" }, name = "release" }
 ---@class ocm.SignerIdentityRequest: ocm.SignRequest
 ---@field name? string the signature's
 
+---     { config = { type = "Ed25519/v1" }, signature = { name = "release",
+---       digest = { hashAlgorithm = "SHA-256", normalisationAlgorithm = "jsonNormalisation/v4", value = "9f86d081…" },
+---       signature = { algorithm = "ed25519", value = "5a1b…", mediaType = "text/plain" } } }
 ---@class ocm.VerifyRequest
 ---@field signature ocm.Signature
 ---@field config ocm.Spec
 
+---     { signature = { algorithm = "ed25519", value = "5a1b…", mediaType = "text/plain" } }
 ---@class ocm.SignatureAnswer
 ---@field signature ocm.SignatureInfo
 
+---     signingHandler = {
+---       types = { "Ed25519/v1" },
+---       Sign = function(request, credentials)
+---         local bytes = ocm.crypto.sign { key = key_of(credentials), algorithm = "ed25519", digest = request.digest }
+---         return { signature = { algorithm = "ed25519", value = ocm.hex.encode(bytes), mediaType = "text/plain" } }
+---       end,
+---     }
 ---@class ocm.SigningHandler
 ---@field types ocm.Types signing specs
 ---@field GetSignerIdentity? fun(request: ocm.SignerIdentityRequest): ocm.IdentityAnswer?, string? POST /sign/identity; no default: left out it is a 501

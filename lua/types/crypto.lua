@@ -52,24 +52,33 @@ function ocm.crypto.equal(a, b) end
 ---@class ocm.Key
 local key = {}
 
+---     if key:type() ~= "rsa" then ocm.fail(400, "an RSA key is wanted") end
 ---@return "rsa"|"rsa-pss"|"ec"|"ed25519" type "rsa-pss": an RSA key for that algorithm alone
 function key:type() end
 
+---     if key:type() == "rsa" and key:bits() < 2048 then ocm.fail(400, "the key is too short") end
 ---@return integer bits of the RSA modulus, or of the curve
 function key:bits() end
 
+---     if not key:is_private() then ocm.fail(401, "a private key is needed to sign") end
 ---@return boolean private whether it can sign
 function key:is_private() end
 
 --- The public half, as a key of its own.
+---
+---     local pem = key:public():pem()
 ---@return ocm.Key
 function key:public() end
 
 --- The public half.
+---
+---     ocm.fs.write("public.pem", key:pem())
 ---@return string pem SubjectPublicKeyInfo ("PUBLIC KEY", RFC 5280)
 function key:pem() end
 
 --- The private half. Raises for a public key.
+---
+---     ocm.fs.write("key.pem", key:private_pem(), { mode = tonumber("600", 8) })
 ---@param passphrase? string 1 to 1023 bytes; encrypts it (PBES2, AES-256-CBC)
 ---@return string pem PKCS #8 ("PRIVATE KEY", RFC 5958); what is not encrypted is taken out of log lines from now on
 function key:private_pem(passphrase) end
@@ -138,25 +147,33 @@ function ocm.crypto.verify(options) end
 ---@class ocm.Certificate
 local certificate = {}
 
+---     local who = chain[1]:subject()   -- "CN=signer,O=acme"
 ---@return string name as RFC 4514 writes it, in UTF-8: "CN=leaf,O=Example"
 function certificate:subject() end
 
+---     local by = chain[1]:issuer()
 ---@return string name
 function certificate:issuer() end
 
+---     ocm.log.info("signed", { certificate = chain[1]:serial() })
 ---@return string serial lower-case hexadecimal
 function certificate:serial() end
 
+---     local valid = chain[1]:not_before() <= os.time()
 ---@return integer seconds since 1970, UTC
 function certificate:not_before() end
 
+---     local days = (chain[1]:not_after() - os.time()) // 86400
 ---@return integer seconds since 1970, UTC
 function certificate:not_after() end
 
 --- The public key in it. Raises when that is of a type that ocm.Key has not.
+---
+---     local ok, why = ocm.crypto.verify { key = chain[1]:key(), algorithm = "ecdsa", hash = "sha256", data = text, signature = bytes }
 ---@return ocm.Key key public
 function certificate:key() end
 
+---     local text = chain[1]:pem() .. chain[2]:pem()
 ---@return string pem
 function certificate:pem() end
 
@@ -168,6 +185,8 @@ function certificate:pem() end
 function certificate:fingerprint(hash) end
 
 --- Its subject alternative names. They may hold any byte: compare them, don't print them.
+---
+---     for _, name in ipairs(chain[1]:names()) do print(name) end
 ---@return { dns: string[], email: string[], uri: string[] } names
 function certificate:names() end
 

@@ -29,6 +29,8 @@ local ocm = {}
 local context = {}
 
 --- Seconds that are left until cleanup is cut off; never negative.
+---
+---     cleanup = function(context) while busy() and context:remaining() > 1 do ocm.sleep(0.1) end end
 ---@return number seconds
 function context:remaining() end
 
@@ -123,21 +125,29 @@ function ocm.fail(status, format, ...) end
 ocm.log = {}
 
 --- Logs at level DEBUG: details, for who looks for a fault.
+---
+---     ocm.log.debug("looking for a version", { name = request.name })
 ---@param msg any
 ---@param attributes? table<string, any> at most 47; of more, some are dropped and `truncated` is set
 function ocm.log.debug(msg, attributes) end
 
 --- Logs at level INFO: what happens.
+---
+---     ocm.log.info("copied", { bytes = moved.bytes })
 ---@param msg any
 ---@param attributes? table<string, any> at most 47; of more, some are dropped and `truncated` is set
 function ocm.log.info(msg, attributes) end
 
 --- Logs at level WARN: what may be wrong, while work goes on.
+---
+---     ocm.log.warn("the index is old", { age = os.time() - index.time })
 ---@param msg any
 ---@param attributes? table<string, any> at most 47; of more, some are dropped and `truncated` is set
 function ocm.log.warn(msg, attributes) end
 
 --- Logs at level ERROR: what failed.
+---
+---     ocm.log.error("the registry refuses us", { status = answer.status })
 ---@param msg any
 ---@param attributes? table<string, any> at most 47; of more, some are dropped and `truncated` is set
 function ocm.log.error(msg, attributes) end
@@ -160,16 +170,22 @@ function ocm.json.encode(value, options) end
 
 --- The value of a JSON text. Raises for text that is not JSON, with line and column. A number that neither an integer nor a float holds exactly becomes an opaque
 --- number object, which is encoded as it was written.
+---
+---     local index = ocm.json.decode(answer.body)
 ---@param text string
 ---@return any value null is `ocm.json.null`
 function ocm.json.decode(text) end
 
 --- Marks a table as an array, so that it is `[]` when it is empty. Raises for a table that has another metatable.
+---
+---     return { list = ocm.json.array(names) }   -- [] when there are none
 ---@param list? table changed; a new one when it is left out
 ---@return table list
 function ocm.json.array(list) end
 
 --- A JSON number from its text, however many digits: `ocm.json.number "123456789012345678901234567890"`. Raises for other text.
+---
+---     local size = ocm.json.number "123456789012345678901234567890"
 ---@param text string
 ---@return number|userdata number an integer or float, or an opaque number object where these would lose digits
 function ocm.json.number(text) end
@@ -182,15 +198,21 @@ function ocm.json.number(text) end
 local tempfile = {}
 
 --- Its absolute path; from now on the file stays until the process ends.
+---
+---     os.rename(file:path(), root .. "/blob")
 ---@return string path
 function tempfile:path() end
 
 --- Appends, blocking. Raises when it cannot be written.
+---
+---     local file = ocm.tempfile():write("hello ", name, "\n")
 ---@param ... string|number
 ---@return ocm.Tempfile self
 function tempfile:write(...) end
 
 --- Does nothing, as there is nothing open; for `<close>`. The file stays, and can still be written.
+---
+---     local file <close> = ocm.tempfile()
 ---@return true
 function tempfile:close() end
 
@@ -203,6 +225,8 @@ function ocm.tempfile() end
 ---- time ----
 
 --- Waits for some seconds. Blocks where there is no task.
+---
+---     repeat ocm.sleep(0.5) until ready()
 ---@param seconds number 0 to 1e9; fractions count; others raise
 function ocm.sleep(seconds) end
 
@@ -220,6 +244,10 @@ function ocm.parallel(...) end
 local work = {}
 
 --- Ends it; again does nothing.
+---
+---     local work = ocm.work()
+---     upload()
+---     work:close()
 function work:close() end
 
 --- As long as it is open, the plugin is not idle (the idle timeout of section 3 of the protocol). It ends by `<close>`, `close()` or
@@ -236,6 +264,8 @@ function ocm.work() end
 ocm.base64 = {}
 
 --- Bytes as Base64.
+---
+---     local header = "Basic " .. ocm.base64.encode(user .. ":" .. password)
 ---@param bytes string
 ---@return string text
 function ocm.base64.encode(bytes) end
@@ -254,6 +284,8 @@ function ocm.base64.decode(text) end
 ocm.hex = {}
 
 --- Bytes as hexadecimal digits.
+---
+---     local value = ocm.hex.encode(ocm.crypto.digest("sha256", text))
 ---@param bytes string
 ---@return string text lower case
 function ocm.hex.encode(bytes) end

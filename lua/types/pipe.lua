@@ -75,6 +75,8 @@ function ocm.bytes(data) end
 ---- sinks ----
 
 --- A sink that drops everything.
+---
+---     local count = ocm.pipe(source, ocm.gunzip(), ocm.null()).bytes
 ---@return ocm.Part
 function ocm.null() end
 
@@ -89,6 +91,9 @@ function ocm.string(max) end
 
 --- Takes a digest of what passes; it is in the result's `digests`. With the digest that is expected, "sha256:…", another one is an error at
 --- the end, so that nothing appears at the sink.
+---
+---     local moved = ocm.pipe(source, ocm.digest "sha512", out)
+---     resource.digest.value = moved.digests[1]:match ":(.*)"
 ---@param algorithm? "sha256"|"sha512"|"sha384"|"sha1"|"md5"|"crc32c"|string default "sha256"; others that libcrypto knows; or a digest
 ---@return ocm.Part
 function ocm.digest(algorithm) end

@@ -25,10 +25,14 @@ local test = {}
 function test.test(what, f) end
 
 --- Runs before each test of this file, in their order; when it raises, the test fails.
+---
+---     test.before(function() root = test.folder() end)
 ---@param f fun()
 function test.before(f) end
 
 --- Runs after each test of this file, the last first, also when the test has failed. What it raises fails the test.
+---
+---     test.after(function() os.remove "/tmp/left-over" end)
 ---@param f fun()
 function test.after(f) end
 
@@ -50,12 +54,16 @@ function test.skip(reason) end
 function test.equal(got, expected, message) end
 
 --- The value is neither nil nor false. Returns it.
+---
+---     test.truthy(answer.resource.digest)
 ---@param value any
 ---@param message? string
 ---@return any value
 function test.truthy(value, message) end
 
 --- The value is nil or false.
+---
+---     test.falsy(answer.header)
 ---@param value any
 ---@param message? string
 function test.falsy(value, message) end
@@ -70,6 +78,8 @@ function test.falsy(value, message) end
 function test.match(text, pattern, message) end
 
 --- The text holds the part, as it stands.
+---
+---     test.contains(answer.list, "acme.org/app")
 ---@param text string
 ---@param part string
 ---@param message? string
@@ -86,12 +96,16 @@ function test.contains(text, part, message) end
 function test.raises(wanted, f, message) end
 
 --- Fails the test.
+---
+---     if not found then test.fail("there is no blob below " .. root) end
 ---@param text string
 function test.fail(text) end
 
 ---- files ----
 
 --- A new, empty folder, which is removed at the end of the test with all that is in it; at a file's top level: at the end of the file.
+---
+---     local root = test.folder()
 ---@return string path absolute
 function test.folder() end
 
@@ -104,6 +118,8 @@ function test.folder() end
 function test.write(path, bytes) end
 
 --- A file's bytes. Fails when it cannot be read.
+---
+---     test.equal(test.read(root .. "/blob"), "hello")
 ---@param path string
 ---@return string bytes
 function test.read(path) end
@@ -144,6 +160,8 @@ local plugin = {}
 
 --- Loads a plugin as the program does, and calls its `start`. What is wrong with its declaration fails the test, with file and line. Its `cleanup` is
 --- called at the end of the test (at a file's top level: of the file), if `close` was not called before. Its own modules are loaded anew each time.
+---
+---     local plugin = test.load "greeting"
 ---@param path string from the test file's folder
 ---@param config? table for `start`: merged into { id = "test", type = "unix" }
 ---@return ocm.test.Plugin
@@ -183,11 +201,15 @@ function plugin:call(capability, method, request, credentials) end
 function plugin:request(request) end
 
 --- The bytes that a location leads to; only of type localFile.
+---
+---     test.equal(plugin:blob(answer.location), "hello")
 ---@param location ocm.Location|{ location: ocm.Location } the answer will do
 ---@return string bytes
 function plugin:blob(location) end
 
 --- Calls `cleanup`; what it raises is raised. Again does nothing.
+---
+---     plugin:close()   -- runs its cleanup
 function plugin:close() end
 
 ---- services ----
@@ -205,6 +227,8 @@ function plugin:close() end
 local server = {}
 
 --- Ends it; the end of the test does, too.
+---
+---     server:close()   -- from now on connections are refused
 function server:close() end
 
 --- A real HTTP/1.1 server on 127.0.0.1 that lasts until the end of the test, in place of a service that the plugin talks to. It closes each

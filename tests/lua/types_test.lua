@@ -62,3 +62,17 @@ function TestTypes.test_every_file_is_embedded_as_it_is()
   end
   luaunit.assertNil(next(embedded))
 end
+
+--- What a person who writes a handler looks up: each function, capability, request and answer.
+function TestTypes.test_every_function_capability_request_and_answer_has_an_example()
+  for _, entry in ipairs(require "command.reference".entries()) do
+    local name = entry.name
+    local wanted = entry.kind == "function" or name:find "Request$" or name:find "Answer$"
+    for _, capability in ipairs(require "ocm.contract") do
+      wanted = wanted or name == "ocm." .. capability.name:gsub("^%l", string.upper)
+    end
+    local of_http = { ["ocm.CustomRequest"] = true, ["ocm.CustomAnswer"] = true, ["ocm.HttpRequest"] = true, ["ocm.HttpAnswer"] = true,
+      ["ocm.test.Request"] = true, ["ocm.test.Answer"] = true, ["ocm.test.ServedRequest"] = true } -- tables of fields: their functions have it
+    if wanted and not of_http[name] then luaunit.assertNotEquals(entry.example, "", name) end
+  end
+end
