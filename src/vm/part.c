@@ -233,11 +233,3 @@ struct sink *part_sink(lua_State *L, int index)
         luaL_error(L, "ocm.%s cannot be a sink", kind->name);
     return kind->sink(L, index);
 }
-
-struct stream *part_source(lua_State *L, int index)
-{
-    const struct part_kind *kind = part_kind(L, index, 1, "pipe");
-    if (kind->stream == NULL)
-        luaL_error(L, "ocm.%s cannot be a source", kind->name);
-    return kind->stream(L, index, true);
-}

@@ -34,10 +34,9 @@ extern const struct part_kind http_location;   /* lib_http.c: a Location of type
  * `function`'s argument `number`. */
 const struct part_kind *part_kind(lua_State *L, int index, int number, const char *function);
 
-/* Makes the sink or source of any value that a script gives as one (a part, a path, a Location, a tempfile, a string is a path): for kinds
- * that hold others (tee, http.request, exec).  Raise for what is none; NULL: no memory. */
+/* Makes the sink of any value that a script gives as one (a part, a path, a Location, a tempfile): for kinds that hold others (tee, exec).
+ * Raises for what is none; NULL: no memory. */
 struct sink *part_sink(lua_State *L, int index);
-struct stream *part_source(lua_State *L, int index);
 
 /* Options of the table at `index`.  Raise "<kind>: <name>: expected …". */
 lua_Integer part_integer(lua_State *L, int index, const char *name, lua_Integer least, lua_Integer most, lua_Integer otherwise);

@@ -1,10 +1,10 @@
 /* See call.h.  The worker sleeps while its question waits; the main thread never does. */
 #include "work/call.h"
+#include "work/thread.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { LONGEST_LINE = 1024 * 1024 };
 
@@ -22,13 +22,9 @@ struct call_stage {
 
 void call_init(struct call *call, struct job *job)
 {
-    pthread_condattr_t monotonic;
     call->job = job;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&call->lock, NULL);
-    pthread_cond_init(&call->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    thread_condition_init(&call->changed);
 }
 
 void call_destroy(struct call *call)
@@ -73,16 +69,8 @@ void call_answer(struct call *call, const char *data, size_t length)
 /* Waits until the state is `wanted`. The lock is held. */
 static bool wait_for(struct call *call, int wanted, const struct flow *flow)
 {
-    while ((int)call->state != wanted && !flow_over(flow)) {
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += STREAM_POLL * 1000000L;
-        if (until.tv_nsec >= 1000000000L) {
-            until.tv_sec++;
-            until.tv_nsec -= 1000000000L;
-        }
-        (void)pthread_cond_timedwait(&call->changed, &call->lock, &until);
-    }
+    while ((int)call->state != wanted && !flow_over(flow))
+        thread_wait(&call->changed, &call->lock, STREAM_POLL);
     return (int)call->state == wanted && !flow_over(flow);
 }
 

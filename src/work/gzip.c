@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum {
     BLOCK = 128 * 1024,
@@ -159,15 +158,9 @@ static bool fill(struct gzip *g, struct error *e)
 /* The next block, when it is done. */
 static bool await(struct gzip *g, struct block *b)
 {
-    struct timespec until;
     pthread_mutex_lock(&g->lock);
-    while (!b->done && !flow_over(g->stream.flow)) {
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += STREAM_POLL * 1000000L;
-        until.tv_sec += until.tv_nsec / 1000000000L;
-        until.tv_nsec %= 1000000000L;
-        (void)pthread_cond_timedwait(&g->done, &g->lock, &until);
-    }
+    while (!b->done && !flow_over(g->stream.flow))
+        thread_wait(&g->done, &g->lock, STREAM_POLL);
     bool done = b->done;
     pthread_mutex_unlock(&g->lock);
     return done;
@@ -290,12 +283,8 @@ struct stream *gzip_stage_create(int level)
     g->stream.type = &type;
     g->level = level;
     g->ring = 1;
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&g->lock, NULL);
     pthread_cond_init(&g->work, NULL);
-    pthread_cond_init(&g->done, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    thread_condition_init(&g->done);
     return &g->stream;
 }

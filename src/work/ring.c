@@ -1,11 +1,11 @@
 /* See ring.h.  The lock guards the counters; a slot belongs to the writer until it is filled, to the reader until it is taken. */
 #include "work/ring.h"
+#include "work/thread.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { SLOTS = 4, WORTH_WAKING = SLOTS / 2 }; /* waking a thread for every slot costs more than moving its bytes */
 
@@ -33,12 +33,8 @@ struct ring *ring_create(void)
     if (ring == NULL)
         return NULL;
     memset(ring, 0, offsetof(struct ring, slots));
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&ring->lock, NULL);
-    pthread_cond_init(&ring->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    thread_condition_init(&ring->changed);
     return ring;
 }
 
@@ -54,14 +50,7 @@ void ring_free(struct ring *ring)
 /* Waits for a change, but not for long: nobody signals when the flow is over. The lock is held. */
 static void wait_a_little(struct ring *ring)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += STREAM_POLL * 1000000L;
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000L;
-    }
-    (void)pthread_cond_timedwait(&ring->changed, &ring->lock, &until);
+    thread_wait(&ring->changed, &ring->lock, STREAM_POLL);
 }
 
 char *ring_room(struct ring *ring, const struct flow *flow)
