@@ -7,7 +7,7 @@ import pytest
 
 EXAMPLES = Path(__file__).resolve().parent
 sys.path[:0] = [str(EXAMPLES.parent / "tests/process"), str(EXAMPLES.parent / "tests/interop")]
-for module in ("harness", "reference", "cli", "driver"):
+for module in ("harness", "reference", "cli", "driver", "http_server", "relay"):
     pytest.register_assert_rewrite(module)
 
 from harness import OCMLUA, Folder  # noqa: E402
