@@ -191,7 +191,7 @@ end
 
 --- { { file, text }, … }
 local function files(name, wanted, type_, version)
-  local texts = require "command.texts" "lua/template/"
+  local texts = require "ocm.native.command".texts "lua/template/"
   local types = types_for(wanted, type_)
   local function made(template) return fill(cut(texts["lua/template/" .. template], wanted), name, types, version) end
   return {

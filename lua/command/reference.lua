@@ -4,7 +4,7 @@
 -- examples), example = (Lua), fields / parameters / returns = { { name, type, text } }, signature =, parent = (of a class), type = (of an alias),
 -- part = (the part that it is in) }. A part is a file, its text what the file begins with.
 
-local texts = require "command.texts"
+local texts = require "ocm.native.command".texts
 
 local reference = {}
 

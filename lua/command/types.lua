@@ -3,7 +3,7 @@
 local arguments = require "command.arguments"
 local ocm = require "ocm"
 local lfs = require "lfs"
-local texts = require "command.texts"
+local texts = require "ocm.native.command".texts
 
 local json = ocm.json
 local folder <const> = ".ocmlua"

@@ -1,8 +1,9 @@
-/* Build-time tool: embed [-s] OUT NAME=FILE… @NAME=FILE… compiles Lua files to bytecode and writes them as the C array vm_modules;
- * files with an @ are compressed (gzip), as vm_texts.
+/* Build-time tool: embed [-s] OUT NAME=FILE… @NAME=FILE… writes files as C arrays for embedded.c.
  *
- * Bytecode, because every `capabilities` would otherwise parse the same text again.  -s strips the debug information of
- * these modules (a script's own stays): half of the time to load them.  It is linked with the Lua that will run it. */
+ * Lua files of modules that plugins need become bytecode, because every `capabilities` would otherwise parse the same text
+ * again; -s strips their debug information (a script's own stays): half of the time to load them.  It is linked with the
+ * Lua that will run it.  Files with an @ are for commands, where what is small matters, not what is quick: they are packed
+ * (gzip), one behind the other. */
 #include <lauxlib.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,7 +40,6 @@ static char *read_file(const char *path, size_t *length)
     return text;
 }
 
-/* The bytes of a C array's elements. */
 static int write_module(lua_State *L, FILE *out, const char *name, const char *text, size_t length, int strip)
 {
     char chunk[128];
@@ -53,35 +53,19 @@ static int write_module(lua_State *L, FILE *out, const char *name, const char *t
     return failed;
 }
 
-/* Commands show these texts, plugins never need them: what is small matters, not what is quick. */
-static int write_text(lua_State *L, FILE *out, char *text, size_t length)
-{
-    enum { GZIP = 16 + 15, MEMORY = 9 };
-    z_stream z = {.next_in = (Bytef *)text, .avail_in = (uInt)length};
-    if (deflateInit2(&z, Z_BEST_COMPRESSION, Z_DEFLATED, GZIP, MEMORY, Z_DEFAULT_STRATEGY) != Z_OK)
-        return 1;
-    uLong size = deflateBound(&z, (uLong)length);
-    Bytef *packed = malloc(size);
-    z.next_out = packed;
-    z.avail_out = (uInt)size;
-    int failed = packed == NULL || deflate(&z, Z_FINISH) != Z_STREAM_END || write_bytes(L, packed, z.total_out, out);
-    (void)deflateEnd(&z);
-    free(packed);
-    return failed;
-}
+static z_stream packer;
+static unsigned char packed[1 << 20];
 
-/* The array of all files of one kind. */
-static void write_table(FILE *out, const char *type, const char *table, int argc, char **argv, int texts)
+static int pack(char *text, size_t length, int flush)
 {
-    fprintf(out, "const struct %s %s[] = {\n", type, table);
-    for (int i = 2; i < argc; i++)
-        if ((argv[i][0] == '@') == texts)
-            fprintf(out, "    {\"%s\", file_%d, sizeof file_%d},\n", argv[i] + texts, i, i);
-    fprintf(out, "    {0, 0, 0},\n};\n");
+    packer.next_in = (Bytef *)text;
+    packer.avail_in = (uInt)length;
+    return deflate(&packer, flush) != (flush == Z_FINISH ? Z_STREAM_END : Z_OK) || packer.avail_in != 0;
 }
 
 int main(int argc, char **argv)
 {
+    enum { GZIP = 16 + 15, MEMORY = 9 };
     lua_State *L = luaL_newstate();
     int strip = argc > 1 && strcmp(argv[1], "-s") == 0;
     argc -= strip;
@@ -91,24 +75,52 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: embed [-s] OUT NAME=FILE... @NAME=FILE...\n");
         return 1;
     }
-    fprintf(out, "/* Made by embed.c. */\n#include \"vm/state.h\"\n\n");
+    packer.next_out = packed;
+    packer.avail_out = sizeof packed;
+    if (deflateInit2(&packer, Z_BEST_COMPRESSION, Z_DEFLATED, GZIP, MEMORY, Z_DEFAULT_STRATEGY) != Z_OK)
+        return 1;
+    fprintf(out, "/* Made by embed.c. */\n#include \"vm/embedded.h\"\n\n");
+    size_t *lengths = calloc((size_t)argc, sizeof *lengths);
     for (int i = 2; i < argc; i++) {
         char *equals = strchr(argv[i], '=');
-        size_t length = 0;
-        char *text = equals != NULL ? read_file(equals + 1, &length) : NULL;
+        char *text = equals != NULL ? read_file(equals + 1, &lengths[i]) : NULL;
         if (text == NULL) {
             fprintf(stderr, "embed: cannot read %s\n", argv[i]);
             return 1;
         }
         *equals = '\0';
-        fprintf(out, "static const unsigned char file_%d[] = {\n", i);
-        if (argv[i][0] == '@' ? write_text(L, out, text, length) : write_module(L, out, argv[i], text, length, strip))
-            return 1;
-        fprintf(out, "};\n\n");
+        if (argv[i][0] == '@') {
+            if (pack(text, lengths[i], Z_NO_FLUSH))
+                return 1;
+        } else {
+            fprintf(out, "static const unsigned char module_%d[] = {\n", i);
+            if (write_module(L, out, argv[i], text, lengths[i], strip))
+                return 1;
+            fprintf(out, "};\n\n");
+        }
         free(text);
     }
-    write_table(out, "vm_module", "vm_modules", argc, argv, 0);
-    write_table(out, "vm_module", "vm_texts", argc, argv, 1);
+
+    fprintf(out, "const struct embedded_module embedded_modules[] = {\n");
+    for (int i = 2; i < argc; i++)
+        if (argv[i][0] != '@')
+            fprintf(out, "    {\"%s\", module_%d, sizeof module_%d},\n", argv[i], i, i);
+    fprintf(out, "    {0, 0, 0},\n};\n\nconst struct embedded_file embedded_files[] = {\n");
+    size_t total = 0;
+    for (int i = 2; i < argc; i++)
+        if (argv[i][0] == '@') {
+            fprintf(out, "    {\"%s\", %zu, %zu},\n", argv[i] + 1, total, lengths[i]);
+            total += lengths[i];
+        }
+    if (pack(NULL, 0, Z_FINISH))
+        return 1;
+    fprintf(out, "    {0, 0, 0},\n};\n\nconst size_t embedded_total = %zu;\nconst size_t embedded_packed_length = %lu;\n", total, packer.total_out);
+    fprintf(out, "const unsigned char embedded_packed[] = {\n");
+    if (write_bytes(L, packed, packer.total_out, out))
+        return 1;
+    fprintf(out, "};\n");
+    free(lengths);
+    (void)deflateEnd(&packer);
     lua_close(L);
     return fclose(out) == 0 ? 0 : 1;
 }

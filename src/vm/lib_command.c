@@ -2,6 +2,7 @@
 #include "base/bundle.h"
 #include "base/crc32.h"
 #include "base/log.h"
+#include "vm/embedded.h"
 #include "vm/state.h"
 
 #include <errno.h>
@@ -93,20 +94,6 @@ static int l_muted(lua_State *L)
     int status = lua_pcall(L, 0, LUA_MULTRET, 0);
     restore(saved);
     return status == LUA_OK ? lua_gettop(L) : lua_error(L);
-}
-
-/* texts(prefix) -> { name = gzip, … } of the embedded files whose names begin so: see command.texts */
-static int l_texts(lua_State *L)
-{
-    size_t length;
-    const char *prefix = luaL_checklstring(L, 1, &length);
-    lua_newtable(L);
-    for (const struct vm_module *file = vm_texts; file->name != NULL; file++)
-        if (strncmp(file->name, prefix, length) == 0) {
-            lua_pushlstring(L, (const char *)file->code, file->length);
-            lua_setfield(L, -2, file->name);
-        }
-    return 1;
 }
 
 /* crc32(bytes) -> the checksum that zip has */
@@ -204,7 +191,7 @@ static int l_guard(lua_State *L)
 
 static const luaL_Reg functions[] = {
     {"crc32", l_crc32}, {"guard", l_guard}, {"is_terminal", l_is_terminal}, {"muted", l_muted}, {"program", l_program}, {"quiet", l_quiet},
-    {"real_path", l_real_path}, {"stamp", l_stamp}, {"texts", l_texts}, {"width", l_width}, {"write_program", l_write_program}, {NULL, NULL},
+    {"real_path", l_real_path}, {"stamp", l_stamp}, {"texts", embedded_texts}, {"width", l_width}, {"write_program", l_write_program}, {NULL, NULL},
 };
 
 int luaopen_ocm_command(lua_State *L)

@@ -139,17 +139,6 @@ void request_open(lua_State *L);
 /* Logs why a task ends, with the traceback of its coroutine. */
 void request_log_failure(struct task *task, const char *message);
 
-/* ---- vm.c ---- */
-
-/* An embedded file (embed.c). */
-struct vm_module {
-    const char *name;
-    const unsigned char *code;
-    size_t length;
-};
-extern const struct vm_module vm_modules[]; /* Lua modules: bytecode made at build time; name NULL behind the last */
-extern const struct vm_module vm_texts[];   /* files for commands, gzip; the same */
-
 /* ---- the modules that scripts see, a file each ---- */
 
 int luaopen_ocm_child(lua_State *L);

@@ -3,6 +3,7 @@
  * Every call below enters Lua through `protected`, so that no error, not even running out of memory, leaves this file. */
 #include "vm/vm.h"
 #include "base/log.h"
+#include "vm/embedded.h"
 #include "vm/plugin.h"
 #include "vm/state.h"
 #include "vm/value.h"
@@ -115,21 +116,6 @@ static const luaL_Reg native[] = {
     {NULL, NULL},
 };
 
-/* package.searchers: modules in this binary */
-static int search_embedded(lua_State *L)
-{
-    const char *name = luaL_checkstring(L, 1);
-    for (const struct vm_module *module = vm_modules; module->name != NULL; module++)
-        if (strcmp(module->name, name) == 0) {
-            if (luaL_loadbufferx(L, (const char *)module->code, module->length, module->name, "b") != LUA_OK)
-                return lua_error(L);
-            lua_pushfstring(L, "ocmlua:%s", name);
-            return 2;
-        }
-    lua_pushfstring(L, "no module '%s' in ocmlua", name);
-    return 1;
-}
-
 /* Lua's own seed is the time and an address: two processes of one second may get the same. */
 static void seed_random(lua_State *L)
 {
@@ -161,7 +147,7 @@ static int open_libraries(lua_State *L)
         lua_rawgeti(L, -1, i);
         lua_rawseti(L, -2, i + 1);
     }
-    lua_pushcfunction(L, search_embedded);
+    lua_pushcfunction(L, embedded_search);
     lua_rawseti(L, -2, 2);
     lib_coroutine_open(L);
     if (lua_toboolean(L, 1))

@@ -55,9 +55,9 @@ end
 
 --- Commands write and show the embedded ones.
 function TestTypes.test_every_file_is_embedded_as_it_is()
-  local embedded = require "command.texts" "lua/types/"
+  local embedded = require "ocm.native.command".texts "lua/types/"
   for name, text in pairs(stubs()) do
-    luaunit.assertEquals(embedded["lua/types/" .. name], text, name .. " has to be in `texts` in src/CMakeLists.txt")
+    luaunit.assertEquals(embedded["lua/types/" .. name], text, name .. " has to be in `packed_files` in src/CMakeLists.txt")
     embedded["lua/types/" .. name] = nil
   end
   luaunit.assertNil(next(embedded))

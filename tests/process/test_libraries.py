@@ -63,3 +63,13 @@ def test_a_missing_library_is_an_error_that_names_its_package(code, pattern, adv
             text = plugin.run_error(code)
             assert re.search(r"is not installed: " + re.escape(advice), text), text
             assert plugin.run("1") == [1]
+
+
+def test_commands_need_zlib_and_say_so_while_plugins_do_not():
+    without = hide("libz.so.1")
+    with Folder() as folder:
+        done = subprocess.run([*without, OCMLUA, "help"], capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert "zlib is not installed: apt-get install zlib1g" in done.stderr
+        done = subprocess.run([*without, OCMLUA, script_file(folder, PLUGIN), "capabilities"], capture_output=True, text=True, check=True)
+        assert "inputRepository" in done.stdout
