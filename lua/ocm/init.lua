@@ -17,6 +17,7 @@ local lazy = {
   exec = "ocm.exec", command = "ocm.exec",
   fs = "=ocm.fs",
   http = "=ocm.http",
+  identity_of = "ocm.identity",
   gzip = "ocm.codec", gunzip = "ocm.codec", zstd = "ocm.codec", unzstd = "ocm.codec", xz = "ocm.codec", unxz = "ocm.codec",
   bzip2 = "ocm.codec", bunzip2 = "ocm.codec", decompress = "ocm.codec",
   tar = "ocm.archive", untar = "ocm.archive", unzip = "ocm.archive",

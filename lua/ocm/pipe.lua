@@ -1,6 +1,7 @@
 --- ocm.pipe and its parts. C moves the bytes (vm/lib_pipe.c), this file says what a script may ask for, and calls the functions
 -- of ocm.map and ocm.lines, which run here, in the caller's task.
 
+local json = require "ocm.json"
 local native = require "ocm.native.pipe"
 local constructor = require "ocm.part".constructor
 
@@ -66,15 +67,22 @@ function pipe.digest_of(source, algorithm)
   return result.digests[1]
 end
 
-local normalised = { sha256 = "SHA-256", sha512 = "SHA-512" }
+local normalised <const> = "genericBlobDigest/v1"
+local names = { sha256 = "SHA-256", sha512 = "SHA-512" }
+local algorithms = { ["SHA-256"] = "sha256", ["SHA-512"] = "sha512" }
 
---- A blob's digest as a component descriptor has it.
-function pipe.blob_digest(source, algorithm)
-  algorithm = algorithm or "sha256"
-  local name = normalised[algorithm]
-  if not name then error("ocm.blob_digest: expected sha256 or sha512", 2) end
-  local result = run("blob_digest", source, pipe.digest(algorithm), pipe.null())
-  return { hashAlgorithm = name, normalisationAlgorithm = "genericBlobDigest/v1", value = result.digests[1]:match ":(.*)" }
+--- A blob's digest as a component descriptor has it, of an algorithm, or another such digest that it has to be.
+function pipe.blob_digest(source, expected)
+  local algorithm, value = expected, ""
+  if expected == nil or expected == json.null then algorithm = "sha256" end
+  if type(expected) == "table" then
+    algorithm = expected.normalisationAlgorithm == normalised and algorithms[expected.hashAlgorithm]
+    value = ":" .. tostring(expected.value)
+  end
+  local name = names[algorithm]
+  if not name then error("ocm.blob_digest: expected sha256 or sha512, or a digest of " .. normalised .. " with one of them", 2) end
+  local result = run("blob_digest", source, pipe.digest(algorithm .. value), pipe.null())
+  return { hashAlgorithm = name, normalisationAlgorithm = normalised, value = result.digests[1]:match ":(.*)" }
 end
 
 pipe.bytes = constructor { name = "bytes", first = "data", options = { data = "string" } }

@@ -298,4 +298,16 @@ function ocm.hex.encode(bytes) end
 ---@return string? message
 function ocm.hex.decode(text) end
 
+--- The consumer identity of what a URL leads to. It has `scheme`, `hostname`, `port` and `path` as they are in the URL, each left out when it
+--- is not there, as OCM's own types have them. The path is decoded, and without slashes around it; a user, query and fragment are not in it.
+--- A URL may come without its scheme ("ghcr.io/acme"). Raises for one whose host could be read in two ways, without repeating it.
+---
+---     GetIdentity = function(request) return { identity = ocm.identity_of(request.type.registry, "NpmRegistry") } end,
+---     ocm.identity_of("https://example.org:8443/npm/", "NpmRegistry")
+---     --> { type = "NpmRegistry", scheme = "https", hostname = "example.org", port = "8443", path = "npm" }
+---@param url string
+---@param type string of the identity
+---@return ocm.Identity identity
+function ocm.identity_of(url, type) end
+
 return ocm

@@ -55,13 +55,14 @@ function ocm.copy(source, sink) end
 ---@return string digest "sha256:…"
 function ocm.digest_of(source, algorithm) end
 
---- The digest of a blob as a component descriptor has it (normalisation genericBlobDigest/v1).
+--- The digest of a blob as a component descriptor has it (normalisation genericBlobDigest/v1). With the digest that is known of it
+--- already, another one is an error.
 ---
----     resource.digest = ocm.blob_digest(location)
+---     resource.digest = ocm.blob_digest(location, resource.digest)
 ---@param source ocm.PipeSource
----@param algorithm? "sha256"|"sha512" default "sha256"
+---@param expected? "sha256"|"sha512"|ocm.Digest an algorithm or a digest; nil and null: "sha256"
 ---@return ocm.Digest digest { hashAlgorithm = "SHA-256", normalisationAlgorithm = "genericBlobDigest/v1", value = hexadecimal }
-function ocm.blob_digest(source, algorithm) end
+function ocm.blob_digest(source, expected) end
 
 ---- sources ----
 

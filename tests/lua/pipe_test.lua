@@ -164,6 +164,24 @@ end
 
 TestFunctions = {}
 
+function TestFunctions.test_blob_digest_that_is_known_has_to_be_the_blobs()
+  for _, algorithm in ipairs { "sha256", "sha512" } do
+    local digest = ocm.blob_digest(ocm.bytes "hello", algorithm)
+    unit.assertEquals(ocm.blob_digest(ocm.bytes "hello", digest), digest)
+    unit.assertErrorMsgContains(" instead of the expected " .. algorithm .. ":" .. digest.value, ocm.blob_digest, ocm.bytes "hallo", digest)
+    digest.value = digest.value:upper()
+    unit.assertEquals(ocm.blob_digest(ocm.bytes "hello", digest).value, digest.value:lower())
+    digest.value = nil
+    unit.assertErrorMsgContains(" instead of the expected " .. algorithm .. ":nil", ocm.blob_digest, ocm.bytes "hello", digest)
+  end
+  unit.assertEquals(ocm.blob_digest(ocm.bytes "hello", ocm.json.null).hashAlgorithm, "SHA-256")
+  for _, other in ipairs { { hashAlgorithm = "NO-DIGEST" }, { normalisationAlgorithm = "ociArtifactDigest/v1" } } do
+    local digest = ocm.blob_digest(ocm.bytes "hello")
+    for name, value in pairs(other) do digest[name] = value end
+    unit.assertErrorMsgContains("expected sha256 or sha512, or a digest", ocm.blob_digest, ocm.bytes "hello", digest)
+  end
+end
+
 function TestFunctions.test_digest_of_and_blob_digest()
   unit.assertEquals(ocm.digest_of(ocm.bytes "hello"), hello)
   unit.assertEquals(ocm.digest_of(ocm.bytes "", "md5"), "md5:d41d8cd98f00b204e9800998ecf8427e")
@@ -172,5 +190,6 @@ function TestFunctions.test_digest_of_and_blob_digest()
   })
   unit.assertEquals(ocm.blob_digest(ocm.bytes "hello", "sha512").hashAlgorithm, "SHA-512")
   unit.assertErrorMsgContains("expected sha256 or sha512", ocm.blob_digest, ocm.bytes "x", "md5")
+  unit.assertErrorMsgContains("expected sha256 or sha512", ocm.blob_digest, ocm.bytes "x", 1)
   unit.assertErrorMsgContains("digest_of: opening /no: No such file", ocm.digest_of, "/no")
 end
