@@ -20,8 +20,8 @@ class PKI:
     def __init__(self, folder):
         self.folder, self.kinds = folder, {}
 
-    def openssl(self, *arguments, data=None):
-        done = subprocess.run(["openssl", *map(str, arguments)], cwd=self.folder, input=data, capture_output=True, check=False)
+    def openssl(self, *arguments):
+        done = subprocess.run(["openssl", *map(str, arguments)], cwd=self.folder, capture_output=True, check=False)
         assert done.returncode == 0, done.stderr.decode()
         return done.stdout
 
@@ -44,19 +44,22 @@ class PKI:
         by = ("-CA", f"{issuer}.pem", "-CAkey", f"{issuer}.key", "-CAcreateserial") if issuer else ("-signkey", f"{name}.key")
         self.openssl("x509", "-req", "-in", f"{name}.csr", *by, "-days", days, "-extfile", f"{name}.ext", "-out", f"{name}.pem")
 
-    def options(self, name, digest):
-        """How openssl pkeyutl is told of OCM's algorithm for such a key; an Ed25519 key signs the digest as a message."""
+    def options(self, name, algorithm, padding):
+        """How openssl pkeyutl is told of a signature: an Ed25519 key signs the digest as a message, others as a hash."""
         kind = self.kinds[name]
-        hashed = () if kind == "ed25519" else ("-pkeyopt", f"digest:{digest.lower().replace('-', '')}")
-        padding = ("-pkeyopt", "rsa_padding_mode:pss", "-pkeyopt", "rsa_pss_saltlen:digest") if kind == "rsa" else ()
-        return [*(["-rawin"] if kind == "ed25519" else []), *hashed, *padding, "-in", self.path("digest.bin")]
+        if kind == "ed25519":
+            return ["-in", "digest.bin", "-rawin"]
+        given = [f"digest:{algorithm.lower().replace('-', '')}"]
+        if kind == "rsa":
+            given += {"pss": ["rsa_padding_mode:pss", "rsa_pss_saltlen:digest"], "pkcs1": ["rsa_padding_mode:pkcs1"]}[padding]
+        return ["-in", "digest.bin", *(part for option in given for part in ("-pkeyopt", option))]
 
-    def sign(self, name, value, algorithm):
-        self.path("digest.bin").write_bytes(value)
-        return self.openssl("pkeyutl", "-sign", "-inkey", f"{name}.key", *self.options(name, algorithm))
+    def sign(self, name, digest, algorithm, padding="pss"):
+        self.path("digest.bin").write_bytes(digest)
+        return self.openssl("pkeyutl", "-sign", "-inkey", f"{name}.key", *self.options(name, algorithm, padding))
 
-    def verify(self, name, signature, value, algorithm):
+    def verify(self, name, signature, digest, algorithm, padding="pss"):
         """Fails unless the signature of the digest is that of the certificate's key."""
-        self.path("digest.bin").write_bytes(value)
+        self.path("digest.bin").write_bytes(digest)
         self.path("signature.bin").write_bytes(signature)
-        self.openssl("pkeyutl", "-verify", "-certin", "-inkey", f"{name}.pem", *self.options(name, algorithm), "-sigfile", "signature.bin")
+        self.openssl("pkeyutl", "-verify", "-certin", "-inkey", f"{name}.pem", *self.options(name, algorithm, padding), "-sigfile", "signature.bin")

@@ -99,6 +99,16 @@ def test_openssl_verifies_what_the_plugin_signs_and_the_other_way_round(plugin, 
         assert (answer.status, answer.body) == (200, b"{}"), answer.text
 
 
+def test_spec_chooses_among_the_algorithms_of_a_key(plugin, pki):
+    answer = sign(plugin, signer(pki, "rsa"), signatureAlgorithm="RSASSA-PKCS1-V1_5")
+    info = json.loads(answer.body)["signature"]
+    pki.verify("rsa", signature_bytes(info), bytes.fromhex(digest()["value"]), "SHA-256", padding="pkcs1")
+    assert verify(plugin, {"publicKeyPEM": pki.text("root.pem")}, info).status == 200
+    refused = [verify(plugin, {"publicKeyPEM": pki.text("root.pem")}, info, signatureAlgorithm="RSASSA-PSS"), sign(plugin, signer(pki, "rsa"), signatureAlgorithm="ECDSA")]
+    assert [answer.text for answer in refused] == [
+        "signed with RSASSA-PKCS1-V1_5, but RSASSA-PSS is wanted", "signatureAlgorithm ECDSA: a key of type rsa signs with RSASSA-PSS or RSASSA-PKCS1-V1_5"]
+
+
 def test_a_root_stays_with_its_verifiers(plugin, pki):
     info = json.loads(sign(plugin, signer(pki, "P-256", "issuing.pem", "root.pem")).body)["signature"]
     assert info["value"].endswith(pki.text("P-256.pem", "issuing.pem"))
@@ -332,17 +342,18 @@ def test_cli_verifies_all_signatures_of_a_version(component, pki):
 RSA = {"type": "RSA/v1alpha1", "algorithm": "RSASSA-PSS", "signature": "default"}
 
 
-@pytest.mark.parametrize("ours", ["sign", "verify"])
-def test_cli_s_own_rsa_handler_reads_and_writes_the_same_signatures(component, pki, ours):
-    if ours == "sign":
-        configure(component, consumer(signer(pki, "rsa")), consumer({"publicKeyPEM": pki.text("root.pem")}, identity=RSA))
-        component.ok("sign", "cv", VERSION)
-        component.ok("verify", "cv", VERSION)
-    else:
-        configure(component, consumer(signer(pki, "rsa"), identity=RSA), consumer({"publicKeyPEM": pki.text("root.pem")}),
-                  signer_type="RSASigningConfiguration/v1alpha1", signatureEncodingPolicy="PEM")
-        component.ok("sign", "cv", VERSION)
-        component.ok("verify", "cv", VERSION, *component.verifier)
+@pytest.mark.parametrize("signer_spec", [{"signer_type": TYPE}, {"signer_type": "RSASigningConfiguration/v1alpha1", "signatureEncodingPolicy": "PEM"}])
+def test_cli_s_own_rsa_handler_has_the_same_signatures_and_credentials(component, pki, signer_spec):
+    def shared(credentials):
+        return {"identities": [RSA, {"type": TYPE, "signature": "default"}], "credentials": [{"type": "RSACredentials/v1", **credentials}]}
+    configure(component, shared(signer(pki, "rsa")), **signer_spec)
+    component.ok("sign", "cv", VERSION)
+    configure(component, shared({"publicKeyPEM": pki.text("root.pem")}))
+    for verifier in (), component.verifier:
+        component.ok("verify", "cv", VERSION, *verifier)
+    configure(component, shared({"publicKeyPEM": pki.text("other-root.pem")}))
+    for verifier in (), component.verifier:
+        component.fails("verify", "cv", VERSION, *verifier)
 
 
 def test_cli_refuses_what_was_tampered_with(component, pki):
