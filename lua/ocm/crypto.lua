@@ -39,8 +39,8 @@ end
 
 ---- signatures ----
 
--- As OCM's own RSA handler calls them.
-local algorithms = { ["RSASSA-PSS"] = "rsa-pss", ["RSASSA-PKCS1-V1_5"] = "rsa-pkcs1" }
+-- As signatures in component descriptors call them: the RSA ones after OCM's own handler, the others after their standards.
+local algorithms = { ["RSASSA-PSS"] = "rsa-pss", ["RSASSA-PKCS1-V1_5"] = "rsa-pkcs1", ECDSA = "ecdsa", Ed25519 = "ed25519" }
 local salts = { digest = -1, auto = -2, max = -3 }
 
 local message_shapes = { algorithm = "string", hash = "string?", salt = "string|integer?", data = "string?", digest = "string|table?" }

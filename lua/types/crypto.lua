@@ -111,7 +111,7 @@ function ocm.crypto.generate(options) end
 
 --- ECDSA signatures are DER, as X.509 has them. `data` or `digest` has to be there, not both.
 ---@class ocm.Message
----@field algorithm "rsa-pss"|"rsa-pkcs1"|"ecdsa"|"ed25519"|"RSASSA-PSS"|"RSASSA-PKCS1-V1_5" has to go with the key's type; the last two are what OCM's own RSA handler calls the first two
+---@field algorithm "rsa-pss"|"rsa-pkcs1"|"ecdsa"|"ed25519"|"RSASSA-PSS"|"RSASSA-PKCS1-V1_5"|"ECDSA"|"Ed25519" has to go with the key's type; the last four are the same, as component descriptors call them
 ---@field data? string what is signed
 ---@field digest? string|ocm.Digest the digest of what is signed: its bytes, hexadecimal, or as a component descriptor has it. Ed25519 signs no digests (RFC 8032): the digest's bytes are then the message
 ---@field hash? ocm.Hash by default the digest's hashAlgorithm, else sha256. Ed25519 only takes from it how long a digest is

@@ -221,10 +221,11 @@ function TestSignatures.test_a_digest_stands_for_its_data()
 end
 
 function TestSignatures.test_algorithms_as_component_descriptors_name_them()
-  for theirs, ours in pairs { ["RSASSA-PSS"] = "rsa-pss", ["RSASSA-PKCS1-V1_5"] = "rsa-pkcs1" } do
-    local signature = crypto.sign { key = rsa, algorithm = theirs, data = "x" }
-    unit.assertTrue(crypto.verify { key = rsa, algorithm = ours, data = "x", signature = signature })
-    unit.assertTrue(crypto.verify { key = rsa, algorithm = theirs, data = "x", signature = crypto.sign { key = rsa, algorithm = ours, data = "x" } })
+  for theirs, ours in pairs { ["RSASSA-PSS"] = "rsa-pss", ["RSASSA-PKCS1-V1_5"] = "rsa-pkcs1", ECDSA = "ecdsa", Ed25519 = "ed25519" } do
+    local key = ({ ecdsa = ec, ed25519 = ed })[ours] or rsa
+    local signature = crypto.sign { key = key, algorithm = theirs, data = "x" }
+    unit.assertTrue(crypto.verify { key = key, algorithm = ours, data = "x", signature = signature })
+    unit.assertTrue(crypto.verify { key = key, algorithm = theirs, data = "x", signature = crypto.sign { key = key, algorithm = ours, data = "x" } })
   end
 end
 
