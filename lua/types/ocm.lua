@@ -222,6 +222,31 @@ function tempfile:close() end
 ---@return ocm.Tempfile
 function ocm.tempfile() end
 
+--- A temporary directory.
+---@class ocm.Tempdir
+local tempdir = {}
+
+--- Its absolute path, or that of something in it.
+---
+---     ocm.untar(dir:path "content")
+---@param name? string a path in it
+---@return string path
+function tempdir:path(name) end
+
+--- Removes it with all that is in it; what is gone already is no error. Raises when something cannot be removed.
+---
+---     dir:close()
+---@return true
+function tempdir:close() end
+
+--- An empty directory (mode 0700) in the process's run directory, for programs and archives that need one. It is removed by `<close>` or
+--- `close()`, else when the process ends. Raises at the script's top level, where there is no run directory yet.
+---
+---     local dir <close> = ocm.tempdir()
+---     ocm.exec { "git", "clone", "--bare", "--", url, dir:path "repository" }
+---@return ocm.Tempdir
+function ocm.tempdir() end
+
 ---- time ----
 
 --- Waits for some seconds. Blocks where there is no task.

@@ -123,16 +123,26 @@ size_t tempdir_sweep(const struct tempdir *dir)
     return removed;
 }
 
+static bool fill_template(const struct tempdir *dir, const char *name, char *path, size_t size, struct error *e)
+{
+    return (size_t)snprintf(path, size, "%s/%s-XXXXXX", dir->path, name) < size || error_set(e, ENAMETOOLONG, "the run directory's path is too long");
+}
+
 int tempdir_file(const struct tempdir *dir, char *path, size_t size, struct error *e)
 {
-    if ((size_t)snprintf(path, size, "%s/file-XXXXXX", dir->path) >= size) {
-        error_set(e, ENAMETOOLONG, "the run directory's path is too long");
+    if (!fill_template(dir, "file", path, size, e))
         return -1;
-    }
     int fd = mkostemp(path, O_CLOEXEC);
     if (fd < 0)
         error_errno(e, errno, "creating a temporary file in %s", dir->path);
     return fd;
+}
+
+bool tempdir_directory(const struct tempdir *dir, char *path, size_t size, struct error *e)
+{
+    if (!fill_template(dir, "dir", path, size, e))
+        return false;
+    return mkdtemp(path) != NULL || error_errno(e, errno, "making a temporary directory in %s", dir->path);
 }
 
 void tempdir_remove(struct tempdir *dir)

@@ -2,7 +2,7 @@
 /* The run directory: `$TMPDIR/ocm-<id>-XXXXXX`, mode 0700, one a process, holding its socket and all its temporary files.
  *
  * Its owner keeps an flock on it, so that any later start can tell a directory whose process is gone from a living one,
- * and remove it.  Main thread, but for tempdir_file. */
+ * and remove it.  Main thread, but for tempdir_file and tempdir_directory. */
 #include "base/error.h"
 
 #include <limits.h>
@@ -22,6 +22,9 @@ size_t tempdir_sweep(const struct tempdir *dir);
 
 /* Creates an empty file (mode 0600) in it and writes its absolute path to `path`.  Returns a descriptor (close-on-exec), or -1 with e filled. */
 int tempdir_file(const struct tempdir *dir, char *path, size_t size, struct error *e);
+
+/* Makes an empty directory (mode 0700) in it and writes its absolute path to `path`. */
+bool tempdir_directory(const struct tempdir *dir, char *path, size_t size, struct error *e);
 
 /* Removes it with everything in it, and lets go of the lock. */
 void tempdir_remove(struct tempdir *dir);

@@ -1,4 +1,4 @@
-/* ocm.tempfile.
+/* ocm.tempfile, and what ocm.tempdir (lua/ocm/tempdir.lua) needs.
  *
  * A temporary file lives in the run directory.  It is removed when the script has let go of it without ever taking its
  * path or answering with it, and at the latest when the process ends: whoever was given the path may still read it. */
@@ -26,19 +26,36 @@ static int fail_errno(lua_State *L, const char *what, const char *path)
     return luaL_error(L, "%s %s: %s", what, path, strerror(errno));
 }
 
+static const struct tempdir *run_directory(lua_State *L)
+{
+    const struct tempdir *dir = vm_of(L)->dir;
+    if (dir == NULL)
+        luaL_error(L, "temporary files are for handlers, start and cleanup: there is no run directory yet");
+    return dir;
+}
+
+/* tempdir() -> the path of an empty directory */
+static int l_tempdir(lua_State *L)
+{
+    struct error e;
+    char path[PATH_MAX];
+    if (!tempdir_directory(run_directory(L), path, sizeof path, &e))
+        return luaL_error(L, "%s", e.message);
+    lua_pushstring(L, path);
+    return 1;
+}
+
 /* tempfile() -> an empty file */
 static int l_tempfile(lua_State *L)
 {
-    struct vm *vm = vm_of(L);
     struct error e;
     char path[PATH_MAX];
-    if (vm->dir == NULL)
-        return luaL_error(L, "temporary files are for handlers, start and cleanup: there is no run directory yet");
-    size_t most = strlen(vm->dir->path) + sizeof "/file-XXXXXX";
+    const struct tempdir *dir = run_directory(L);
+    size_t most = strlen(dir->path) + sizeof "/file-XXXXXX";
     struct tempfile *file = lua_newuserdatauv(L, sizeof *file + most, 0);
     *file = (struct tempfile){0};
     luaL_setmetatable(L, tempfile_type);
-    int fd = tempdir_file(vm->dir, path, sizeof path, &e);
+    int fd = tempdir_file(dir, path, sizeof path, &e);
     if (fd < 0)
         return luaL_error(L, "%s", e.message);
     close(fd);
@@ -148,7 +165,7 @@ static int l_is_tempfile(lua_State *L)
     return 1;
 }
 
-static const luaL_Reg functions[] = {{"tempfile", l_tempfile}, {"is_tempfile", l_is_tempfile}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"tempfile", l_tempfile}, {"tempdir", l_tempdir}, {"is_tempfile", l_is_tempfile}, {NULL, NULL}};
 
 int luaopen_ocm_file(lua_State *L)
 {

@@ -3,6 +3,7 @@ import hashlib
 import os
 import stat
 import threading
+from pathlib import Path
 
 import pytest
 from harness import Plugin, runner, until
@@ -82,6 +83,48 @@ def test_misuse_of_a_tempfile_is_raised_where_it_happens(plugin, code, expected)
 def test_tempfile_before_there_is_a_run_directory_is_refused():
     with Plugin(runner(before="problem = select(2, pcall(ocm.tempfile))")) as plugin:
         assert plugin.run("problem") == ["temporary files are for handlers, start and cleanup: there is no run directory yet"]
+
+
+def test_tempdir_is_private_and_goes_with_its_content_at_the_end_of_the_block(plugin):
+    before, mode, held, after = plugin.run('''local lfs, kept = require "lfs", nil
+      local mode, held
+      do
+        local dir <close> = ocm.tempdir()
+        kept = dir:path()
+        mode = lfs.attributes(kept, "permissions")
+        assert(ocm.fs.make_dirs(dir:path "a/b"))
+        assert(ocm.fs.write(dir:path "a/b/c", "x"))
+        held = ocm.fs.read(kept .. "/a/b/c")
+      end
+      return kept, mode, held, lfs.attributes(kept) == nil''')
+    assert (mode, held, after) == ("rwx------", "x", True)
+    assert Path(before).parent.name.startswith("ocm-")
+
+
+def test_tempdir_goes_when_its_block_fails_and_when_its_task_is_cancelled(plugin):
+    failed, cancelled = plugin.run('''local lfs, paths = require "lfs", {}
+      pcall(function()
+        local dir <close> = ocm.tempdir()
+        paths[1] = dir:path()
+        error "x"
+      end)
+      pcall(ocm.parallel, function()
+        local dir <close> = ocm.tempdir()
+        paths[2] = dir:path()
+        assert(ocm.fs.write(dir:path "file", "x"))
+        ocm.sleep(60)
+      end, function()
+        repeat ocm.sleep(0.001) until paths[2] and lfs.attributes(paths[2] .. "/file")
+        error "cancels the other"
+      end)
+      return lfs.attributes(paths[1]) == nil, lfs.attributes(paths[2]) == nil''')
+    assert (failed, cancelled) == (True, True)
+
+
+def test_tempdir_can_be_closed_twice_and_is_refused_before_there_is_a_run_directory():
+    with Plugin(runner(before="problem = select(2, pcall(ocm.tempdir))")) as plugin:
+        assert plugin.run("problem") == ["temporary files are for handlers, start and cleanup: there is no run directory yet"]
+        assert plugin.run("local dir = ocm.tempdir() dir:close() return dir:close(), tostring(dir) == 'tempdir (' .. dir:path() .. ')'") == [True, True]
 
 
 # ---- copies ----
