@@ -1,0 +1,1 @@
+../git-input/git.lua
