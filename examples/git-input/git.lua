@@ -101,14 +101,6 @@ local function run(env, what, arguments)
   ocm.fail(502, "%s: %s", what, text)
 end
 
---- A folder beside the plugin's temporary files, until the end of the block.
-local function temporary_folder()
-  local path = ocm.tempfile():path()
-  assert(os.remove(path))
-  assert(ocm.fs.make_dirs(path))
-  return setmetatable({ path = path }, { __close = function() assert(ocm.fs.remove_all(path)) end })
-end
-
 --- ---- the archive ----
 
 --- What a spec stands for: the archive, as a Location, and the commit's id.
@@ -116,8 +108,8 @@ function git.archive(spec, credentials)
   local url = check(spec)
   local wanted = spec.commit or spec.ref or "HEAD"
   local what = ("%s of %s"):format(wanted, spec.repository)
-  local folder <close> = temporary_folder()
-  local env = environment(folder.path, url, credentials)
+  local folder <close> = ocm.tempdir()
+  local env = environment(folder:path(), url, credentials)
   run(env, what, { "git", "init", "--bare", "--quiet", "--template=" }) -- no template: no hooks
   run(env, what, { "git", "fetch", "--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules", "--no-auto-maintenance", "--", spec.repository, wanted })
   local commit = run(env, what, { "git", "rev-parse", "--verify", "FETCH_HEAD^{commit}" }):match "%x+"
