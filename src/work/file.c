@@ -117,6 +117,7 @@ struct file_sink {
     struct sink sink;
     int fd; /* -1: not open */
     bool in_place;
+    bool begun; /* and not committed: what is in there is no good */
     char beside[PATH_MAX]; /* the file that will take the path's place; empty: there is none */
     char path[];
 };
@@ -177,6 +178,7 @@ static bool sink_open(struct file_sink *file, const struct stream *from, struct 
         errno = EINVAL; /* opening would empty it before it is read */
     } else {
         file->fd = open_in_place(file, there && S_ISFIFO(target.st_mode));
+        file->begun = file->fd >= 0;
     }
     return file->fd >= 0 || error_errno(e, errno, "creating %s", file->path);
 }
@@ -272,6 +274,7 @@ static bool sink_run(struct sink *s, struct stream *from, struct error *e)
 static bool sink_commit(struct sink *s, struct error *e)
 {
     struct file_sink *file = (struct file_sink *)s;
+    file->begun = false;
     if (file->beside[0] == '\0')
         return true;
     if (rename(file->beside, file->path) != 0)
@@ -283,6 +286,8 @@ static bool sink_commit(struct sink *s, struct error *e)
 static void sink_free_file(struct sink *s)
 {
     struct file_sink *file = (struct file_sink *)s;
+    if (file->in_place && file->begun)
+        (void)!truncate(file->path, 0); /* what is no regular file stays as it is */
     if (file->fd >= 0)
         close(file->fd);
     if (file->beside[0] != '\0')

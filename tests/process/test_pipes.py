@@ -135,6 +135,14 @@ def test_a_full_disk_is_told_and_nothing_half_written_stays(folder):
         assert os.listdir(folder) == ["big"]
 
 
+def test_a_temporary_file_is_empty_when_its_pipe_fails(plugin):
+    for sinks in ("ocm.limit(1 << 19), file", "ocm.tee(file), ocm.digest('sha256:' .. ('0'):rep(64)), ocm.null()"):
+        assert plugin.run(f"""local file = ocm.tempfile():write "before"
+            local ok = pcall(ocm.pipe, ocm.bytes(("x"):rep(1 << 20)), {sinks})
+            return ok, require("lfs").attributes(file:path(), "size")""") == [False, 0]
+    assert plugin.run('local file = ocm.tempfile() ocm.pipe(ocm.bytes "all", file) return require("lfs").attributes(file:path(), "size")') == [3]
+
+
 def test_memory_and_descriptors_do_not_grow_with_what_passes(folder):
     with open(folder / "big", "wb") as file:
         file.truncate(256 << 20)

@@ -284,7 +284,10 @@ static void test_a_file_is_not_copied_into_itself(void **state)
 static void test_a_full_disk_is_told(void **state)
 {
     (void)state;
+    struct stat device;
     assert_failed(run(scratch_write("source", "x", 1), "/dev/full", true), ENOSPC, "writing /dev/full: No space left on device");
+    assert_int_equal(stat("/dev/full", &device), 0); /* a device that could not be written to is left alone */
+    assert_true(S_ISCHR(device.st_mode));
 }
 
 static void test_errors_name_the_file_and_leave_nothing(void **state)
