@@ -1,7 +1,6 @@
 --- Local blobs that are OCI artifacts (images, charts): an archive with an OCI image layout outside of the registry; inside, their own
 -- manifests and blobs, so that what can pull images can pull them. That is how `ocm` keeps them.
 
-local new_folder = require "folder"
 local ocm = require "ocm"
 local registry = require "registry"
 
@@ -15,7 +14,7 @@ function artifact.is(media_type)
   return media_type == layout_type or media_type == layout_type .. "+gzip" or registry.is_manifest(media_type)
 end
 
-local function file_of(folder, digest) return folder .. "/blobs/" .. digest:gsub(":", "/") end
+local function file_of(folder, digest) return folder:path("blobs/" .. digest:gsub(":", "/")) end
 
 --- What a manifest or an index is made of: blobs, or other manifests.
 local function parts(content)
@@ -66,9 +65,9 @@ end
 
 --- Uploads an archive; returns the descriptor of what is in it.
 function artifact.push(repository, archive)
-  local folder, _cleanup <close> = new_folder()
-  ocm.pipe(archive, ocm.decompress(), ocm.untar(folder))
-  local top = top_of(read_json(folder .. "/index.json"))
+  local folder <close> = ocm.tempdir()
+  ocm.pipe(archive, ocm.decompress(), ocm.untar(folder:path()))
+  local top = top_of(read_json(folder:path "index.json"))
   push(repository, folder, top, {})
   return top
 end
@@ -91,14 +90,14 @@ end
 
 --- The archive of an artifact, as a Location.
 function artifact.pull(repository, descriptor, tag)
-  local folder, _cleanup <close> = new_folder()
-  assert(ocm.fs.make_dirs(folder .. "/blobs/sha256"))
+  local folder <close> = ocm.tempdir()
+  assert(ocm.fs.make_dirs(folder:path "blobs/sha256"))
   pull(repository, folder, descriptor, {})
   local top = { mediaType = descriptor.mediaType, digest = descriptor.digest, size = descriptor.size, annotations = { [ref_name] = tag } }
-  assert(ocm.fs.write(folder .. "/oci-layout", '{"imageLayoutVersion":"1.0.0"}'))
-  assert(ocm.fs.write(folder .. "/index.json", ocm.json.encode { schemaVersion = 2, manifests = { top } }))
+  assert(ocm.fs.write(folder:path "oci-layout", '{"imageLayoutVersion":"1.0.0"}'))
+  assert(ocm.fs.write(folder:path "index.json", ocm.json.encode { schemaVersion = 2, manifests = { top } }))
   local archive = ocm.tempfile()
-  ocm.pipe(ocm.tar(folder, { root = false }), ocm.gzip(), archive)
+  ocm.pipe(ocm.tar(folder:path(), { root = false }), ocm.gzip(), archive)
   return { value = archive, mediaType = layout_type .. "+gzip" }
 end
 

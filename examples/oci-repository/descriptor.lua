@@ -1,6 +1,5 @@
 --- Component descriptors as they are kept: JSON, which `ocm` writes today, and YAML, mostly in a tar, which it wrote before.
 
-local new_folder = require "folder"
 local ocm = require "ocm"
 
 local descriptor = {}
@@ -25,9 +24,9 @@ end
 
 --- The file component-descriptor.yaml of a tar.
 local function unpack(tar)
-  local folder, _cleanup <close> = new_folder()
-  ocm.pipe(tar, ocm.untar(folder, { files = 10, bytes = 16 << 20 }))
-  return assert(ocm.fs.read(folder .. "/component-descriptor.yaml"))
+  local folder <close> = ocm.tempdir()
+  ocm.pipe(tar, ocm.untar(folder:path(), { files = 10, bytes = 16 << 20 }))
+  return assert(ocm.fs.read(folder:path "component-descriptor.yaml"))
 end
 
 --- The descriptor that is in a layer.

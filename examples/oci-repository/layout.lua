@@ -42,11 +42,6 @@ local function each(component, kind)
   return ipairs(elements ~= null and elements or {})
 end
 
---- Whether an access is one of `localBlob/v1`, `LocalBlob`, …
-function layout.is_local(access)
-  return type(access) == "table" and access.type:lower():find "^localblob%f[/\0]" ~= nil
-end
-
 --- ---- reading ----
 
 --- A component version: { descriptor, blobs }; nil when there is none.
@@ -140,7 +135,7 @@ local function given(value) return type(value) == "string" and value ~= "" and v
 
 --- Uploads a local blob. Its element gets the access, and a resource the digest, that it is found by.
 function layout.add(repository, kind, element, location)
-  local access = layout.is_local(element.access) and element.access or { type = "localBlob/v1" }
+  local access = ocm.descriptor.is_local_blob(element.access) and element.access or { type = "localBlob/v1" }
   local file = location.value
   if location.type ~= "localFile" then
     file = ocm.tempfile()
@@ -199,7 +194,7 @@ function layout.write(repository, whole)
   local layers, manifests = {}, {}
   for _, kind in ipairs { "resource", "source" } do
     for _, element in each(component, kind) do
-      if layout.is_local(element.access) then
+      if ocm.descriptor.is_local_blob(element.access) then
         local it = entry(repository, kind, element)
         table.insert(registry.is_manifest(it.mediaType) and manifests or layers, it)
       end

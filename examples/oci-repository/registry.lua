@@ -7,6 +7,7 @@ local registry = {}
 registry.__index = registry
 
 local page <const> = 100 -- names that are asked for at once
+local most_pages <const> = 10000
 local manifest_types <const> = {
   "application/vnd.oci.image.manifest.v1+json", "application/vnd.oci.image.index.v1+json",
   "application/vnd.docker.distribution.manifest.v2+json", "application/vnd.docker.distribution.manifest.list.v2+json",
@@ -207,9 +208,11 @@ end
 
 --- A list in pages, in an iterator: the names of one page, and whether that was the last one. A list may be `missing`.
 local function pages(self, path, member, last, missing)
-  local url, query = path, { n = page, last = last }
+  local url, query, count = path, { n = page, last = last }, 0
   return function()
     if not url then return end
+    count = count + 1
+    if count > most_pages then ocm.fail(502, "%s%s: a list without an end", self.url, path) end
     local answer = self:send({ url = url, query = query }, missing)
     if answer.status == missing then return end
     local names = {}

@@ -12,6 +12,7 @@ local reference = {}
 local titles = {
   { "ocm", "Plugins" },
   { "contracts", "Contracts" },
+  { "descriptor", "Component descriptors" },
   { "pipe", "Pipes" },
   { "codec", "Compression" },
   { "archive", "Archives" },

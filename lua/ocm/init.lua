@@ -22,6 +22,7 @@ local lazy = {
   bzip2 = "ocm.codec", bunzip2 = "ocm.codec", decompress = "ocm.codec",
   tar = "ocm.archive", untar = "ocm.archive", unzip = "ocm.archive",
   crypto = "=ocm.crypto",
+  descriptor = "=ocm.descriptor",
 }
 
 return setmetatable(ocm, {

@@ -63,7 +63,7 @@ def test_reference_is_fresh():
 
 def test_parts_come_in_their_order():
     parts = re.findall(r"^## (.*)$", MARKDOWN, re.MULTILINE)
-    assert parts[:3] == ["Plugins", "Contracts", "Pipes"]
+    assert parts[:3] == ["Plugins", "Contracts", "Component descriptors"]
     assert len(parts) == len(list((ROOT / "lua/types").glob("*.lua"))) == len(set(parts))
 
 
