@@ -1,126 +1,24 @@
 """oci-repository against Debian's docker-registry: through the plugin manager, with the ocm CLI, and compared with the CLI's own OCI repositories."""
-import base64
 import gzip
 import hashlib
 import io
 import json
 import shutil
-import signal
-import socket
-import subprocess
 import tarfile
-import time
 import urllib.request
 from pathlib import Path
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import urlencode
 
 import pytest
+from docker_registry import COMPONENT, INDEX, MANIFEST, ROOT, Repository, compact, descriptor, digest, needs_registry, resolve
 from harness import Plugin, until
 from http_server import Server
 from relay import Relay
 
 SCRIPT = Path(__file__).resolve().parent / "oci-repository"
-COMPONENT = "acme.org/demo/app"
-MANIFEST, INDEX = "application/vnd.oci.image.manifest.v1+json", "application/vnd.oci.image.index.v1+json"
 LAYOUT = "application/vnd.ocm.software.oci.layout.v1+tar+gzip"
-PASSWORD = "correct horse"
-HTPASSWD = "me:$2b$04$MStGTUdHh5h0OOATne.rseGyi4g7F4zsgEH01vN57O5URk8PXY11.\n"
 
-pytestmark = pytest.mark.skipif(not shutil.which("docker-registry"), reason="no docker-registry in PATH")
-
-
-class Registry:
-    """docker-registry on a free port, with its files in folder/storage; it can be killed and started again."""
-
-    def __init__(self, folder, auth=None):
-        self.storage, self.file, self.log = folder / "storage", folder / "registry.json", folder / "registry.log"
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        config = {"version": 0.1, "log": {"level": "warn"}, "storage": {"filesystem": {"rootdirectory": str(self.storage)}},
-                  "http": {"addr": f"127.0.0.1:{self.port}"}, **({"auth": auth} if auth else {})}
-        self.file.write_text(json.dumps(config)) # JSON is YAML
-        self.process = None
-
-    def start(self):
-        with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(["docker-registry", "serve", str(self.file)], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        until(self.answers)
-        return self
-
-    def answers(self):
-        assert self.process.poll() is None, self.log.read_text()
-        with socket.socket() as peer:
-            return peer.connect_ex(("127.0.0.1", self.port)) == 0
-
-    def kill(self):
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-
-    def __enter__(self):
-        return self.start()
-
-    def __exit__(self, *_):
-        self.kill()
-
-    def spec(self, port=None, sub="prefix"):
-        return {"type": "OCIScriptRepository/v1", "baseUrl": f"http://127.0.0.1:{port or self.port}", "subPath": sub}
-
-    def get(self, path, accept=f"{MANIFEST}, {INDEX}"):
-        with urllib.request.urlopen(urllib.request.Request(f"{self.url}/v2/{path}", headers={"Accept": accept})) as answer:
-            return answer.read()
-
-    def manifest(self, tag, component=COMPONENT, sub="prefix"):
-        return json.loads(self.get(f"{sub}/component-descriptors/{component}/manifests/{tag}"))
-
-    def blob_file(self, digest):
-        hexadecimal = digest.split(":")[1]
-        return self.storage / f"docker/registry/v2/blobs/sha256/{hexadecimal[:2]}/{hexadecimal}/data"
-
-    def tags(self):
-        """Whatever is visible of component versions."""
-        return sorted(path.parent.name for path in self.storage.rglob("_manifests/tags/*/current"))
-
-
-class Repository:
-    """The plugin's componentVersionRepository, through the plugin manager."""
-
-    def __init__(self, manager, spec, credentials=None):
-        self.manager, self.spec, self.credentials = manager, spec, credentials
-        self.call("identity")
-
-    def call(self, method, **arguments):
-        return self.manager.call("componentVersionRepository", method, spec=self.spec, credentials=self.credentials, **arguments)
-
-    def error(self, method, **arguments):
-        return self.manager.error("componentVersionRepository", method, spec=self.spec, credentials=self.credentials, **arguments)
-
-    def add_blob(self, element, content, kind="resource", version="1.0.0", media_type="text/plain", component=COMPONENT):
-        path = self.manager.path / "handed-over"
-        path.write_bytes(content)
-        element = {"version": "1.0.0", "type": "blob", **({"relation": "local"} if kind == "resource" else {}), **element,
-                   "access": {"type": "LocalBlob/v1", "mediaType": media_type}}
-        return self.call(f"AddLocal{kind.title()}", component=component, version=version, blob={"path": str(path)}, **{kind: element})
-
-    def blob(self, identity, kind="resource", version="1.0.0", component=COMPONENT):
-        return self.call(f"GetLocal{kind.title()}", component=component, version=version, identity=identity)
-
-
-def descriptor(version="1.0.0", name=COMPONENT, **component):
-    return {"meta": {"schemaVersion": "v2"}, "component": {"name": name, "version": version, "provider": "acme.org", "repositoryContexts": None,
-            "resources": [], "sources": [], "componentReferences": [], **component}}
-
-
-def direct(username, password):
-    return {"type": "DirectCredentials/v1", "properties": {"username": username, "password": password}}
-
-
-def digest(content):
-    return "sha256:" + hashlib.sha256(content).hexdigest()
-
-
-def compact(value):
-    return json.dumps(value, separators=(",", ":")).encode()
+pytestmark = needs_registry
 
 
 def image():
@@ -147,17 +45,6 @@ def blobs_of(archive):
     """{digest: bytes} of an OCI image layout."""
     with tarfile.open(fileobj=io.BytesIO(archive), mode="r:*") as opened:
         return {"sha256:" + Path(entry.name).name: opened.extractfile(entry).read() for entry in opened if entry.isfile() and "blobs/sha256/" in entry.name}
-
-
-@pytest.fixture
-def registry(folder):
-    with Registry(folder) as running:
-        yield running
-
-
-@pytest.fixture
-def repository(manager, registry):
-    return Repository(manager, registry.spec())
 
 
 # ---- the layout is the one of ocm ----
@@ -384,20 +271,6 @@ def test_archive_that_is_not_what_it_says_is_refused(repository, registry, manag
 
 # ---- with the ocm CLI: references to components that live in the registry ----
 
-ROOT = {"name": "acme.org/root", "componentReferences": [{"name": "app", "componentName": COMPONENT, "version": "1.0.0"}]}
-
-
-def resolve(cli, registry, *configurations, sub="prefix"):
-    cli.configure({"type": "resolvers.config.ocm.software/v1alpha1", "resolvers": [
-        {"componentNamePattern": "acme.org/demo/*", "repository": registry.spec(sub=sub)}]}, *configurations)
-
-
-def credentials(username, password, typed=None, **identity):
-    given = {"type": typed, "username": username, "password": password} if typed else direct(username, password)
-    return {"type": "credentials.config.ocm.software", "consumers": [{
-        "identity": {"type": "OCIRegistry", "hostname": "127.0.0.1", **identity}, "credentials": [given]}]}
-
-
 def test_cli_follows_references_and_copies_what_is_behind_them(registry, cli):
     _, _, *constructor = cli.constructor({"name": COMPONENT, "resources": [{"name": "text", "input": {"type": "utf8/v1", "text": "hello"}}]})
     cli.ok("add", "cv", "--repository", f"{registry.url}/prefix", *constructor)
@@ -414,124 +287,6 @@ def test_cli_says_what_is_missing(registry, cli):
     resolve(cli, registry)
     message = cli.fails("add", "cv", *cli.constructor(ROOT), "--external-component-version-copy-policy", "copy-or-fail")
     assert f"there is no version 1.0.0 of {COMPONENT} in {registry.url}/prefix/component-descriptors/{COMPONENT}" in message
-
-
-# ---- credentials ----
-
-@pytest.fixture
-def guarded(folder):
-    (folder / "htpasswd").write_text(HTPASSWD)
-    with Registry(folder, auth={"htpasswd": {"realm": "test", "path": str(folder / "htpasswd")}}) as running:
-        yield running
-
-
-def test_basic_credentials_are_shown_when_they_are_asked_for(guarded, manager):
-    right = Repository(manager, guarded.spec(), direct("me", PASSWORD))
-    right.call("CheckHealth")
-    resource = right.add_blob({"name": "text"}, b"hello" * 500_000)
-    right.call("AddComponentVersion", descriptor=descriptor(resources=[resource]))
-    assert right.blob({"name": "text"})["blob"]["size"] == 2_500_000
-    assert right.call("ListComponentVersions", component=COMPONENT) == ["1.0.0"]
-
-
-def test_wrong_credentials_and_none_are_told_apart_and_not_told(guarded, manager):
-    wrong = Repository(manager, guarded.spec(), direct("me", "wrong battery"))
-    error = wrong.error("GetComponentVersion", component=COMPONENT, version="1.0.0")
-    url = f"{guarded.url}/v2/prefix/component-descriptors/{COMPONENT}/manifests/1.0.0"
-    identity = f'{{"hostname":"127.0.0.1","path":"prefix","port":"{guarded.port}","scheme":"http","type":"OCIRegistry"}}'
-    assert error.endswith(f"GET {url}: 401: authentication required (the credentials of {identity}, see README.md)")
-    assert ": 401" in wrong.error("CheckHealth")
-    none = Repository(manager, guarded.spec())
-    none.call("CheckHealth") # it answers
-    error = none.error("GetComponentVersion", component=COMPONENT, version="1.0.0")
-    assert error.endswith(f"GET {url}: 401: authentication required (there are no credentials for {identity}, see README.md)")
-    manager.end()
-    log = "".join(manager.log)
-    assert "url=" + url in log
-    for secret in ("wrong battery", base64.b64encode(b"me:wrong battery").decode()):
-        assert secret not in log + error
-
-
-def docker_login(cli, port):
-    """What `docker login` leaves behind, and the configuration that has ocm look there."""
-    login = base64.b64encode(f"me:{PASSWORD}".encode()).decode()
-    cli.write("docker.json", {"auths": {f"127.0.0.1:{port}": {"auth": login}}})
-    return {"type": "credentials.config.ocm.software", "repositories": [{"repository": {"type": "DockerConfig/v1", "dockerConfigFile": str(cli.path / "docker.json")}}]}
-
-
-@pytest.mark.parametrize("configuration", [
-    lambda cli, port: credentials("me", PASSWORD, port=port),
-    lambda cli, port: credentials("me", PASSWORD, port=port, path="prefix", scheme="http"),
-    lambda cli, port: credentials("me", PASSWORD, "OCICredentials/v1", port=port),
-    docker_login,
-], ids=["host", "path", "typed", "docker"])
-def test_credentials_that_users_have_for_ocm_are_found(guarded, cli, configuration):
-    resolve(cli, guarded, configuration(cli, str(guarded.port)))
-    _, _, *constructor = cli.constructor({"name": COMPONENT, "resources": [{"name": "text", "input": {"type": "utf8/v1", "text": "hello"}}]})
-    cli.ok("add", "cv", "--repository", f"{guarded.url}/prefix", *constructor)
-    cli.add(ROOT, flags=["--external-component-version-copy-policy", "copy-or-fail"])
-    assert cli.download(COMPONENT, "text").read_bytes() == b"hello"
-
-
-def test_credentials_of_one_registry_get_to_no_other(manager, guarded):
-    with Server() as other:
-        other.handles("/v2/x", lambda request: request.send(401, headers={"WWW-Authenticate": 'Basic realm="all of them"'}))
-        Repository(manager, {"type": "OCIScriptRepository", "baseUrl": other.url})
-        repository = Repository(manager, guarded.spec(), direct("me", PASSWORD))
-        error = repository.error("GetComponentVersion", component=COMPONENT, version="1.0.0")
-        assert "name one registry in a command, when it takes credentials" in error
-        assert other.seen == []
-
-
-class TokenServer(Server):
-    """Gives out the tokens of a registry with `auth: token`: to `me` for all, to nobody for pulling."""
-
-    def __init__(self, folder):
-        super().__init__()
-        self.key, self.certificate, self.asked = folder / "key.pem", folder / "certificate.pem", []
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=tokens", "-days", "2",
-                        "-keyout", str(self.key), "-out", str(self.certificate)], check=True, capture_output=True)
-        self.auth = {"token": {"realm": self.handles("/token", self.give), "service": "registry", "issuer": "tokens", "rootcertbundle": str(self.certificate)}}
-
-    def give(self, request):
-        query = {name: values[0] for name, values in parse_qs(urlsplit(request.seen.path).query).items()}
-        login = request.seen.headers.get("Authorization")
-        if login not in (None, "Basic " + base64.b64encode(f"me:{PASSWORD}".encode()).decode()):
-            return request.send(401, b'{"details": "incorrect username or password"}')
-        access = []
-        if "scope" in query:
-            kind, name, actions = query["scope"].split(":")
-            access = [{"type": kind, "name": name, "actions": [each for each in actions.split(",") if login or each == "pull"]}]
-            self.asked.append((name, *sorted(actions.split(",")), "login" if login else "anonymous"))
-        now = int(time.time())
-        claims = {"iss": "tokens", "sub": "me", "aud": query["service"], "iat": now, "nbf": now - 10, "exp": now + 300, "jti": "1", "access": access}
-        return request.send(200, compact({"token": self.sign(claims)}), {"Content-Type": "application/json"})
-
-    def sign(self, claims):
-        chain = "".join(self.certificate.read_text().splitlines()[1:-1])
-        head = b".".join(base64.urlsafe_b64encode(compact(part)).rstrip(b"=") for part in ({"typ": "JWT", "alg": "RS256", "x5c": [chain]}, claims))
-        signature = subprocess.run(["openssl", "dgst", "-sha256", "-sign", str(self.key)], input=head, capture_output=True, check=True).stdout
-        return (head + b"." + base64.urlsafe_b64encode(signature).rstrip(b"=")).decode()
-
-
-def test_token_is_fetched_for_what_the_registry_asks(folder, manager):
-    with TokenServer(folder) as tokens, Registry(folder, auth=tokens.auth) as registry:
-        right = Repository(manager, registry.spec(), direct("me", PASSWORD))
-        resource = right.add_blob({"name": "text"}, b"hello" * 500_000)
-        right.call("AddComponentVersion", descriptor=descriptor(resources=[resource]))
-        name = f"prefix/component-descriptors/{COMPONENT}"
-        assert set(tokens.asked) == {(name, "pull", "login"), (name, "pull", "push", "login")}
-        anyone = Repository(manager, registry.spec())
-        assert anyone.blob({"name": "text"})["blob"]["size"] == 2_500_000 # anonymous, for pulling
-        assert (name, "pull", "anonymous") in tokens.asked
-        wrong = Repository(manager, registry.spec(), direct("me", "wrong battery"))
-        error = wrong.error("GetComponentVersion", component=COMPONENT, version="1.0.0")
-        assert f"GET {tokens.url}/token: 401: incorrect username or password (the credentials of" in error
-        assert "wrong battery" not in error
-        path = manager.path / "blob"
-        path.write_bytes(b"other")
-        error = anyone.error("AddLocalResource", component=COMPONENT, version="1.0.0", resource=resource, blob={"path": str(path)})
-        assert "blobs/uploads/: 401: authentication required (there are no credentials for" in error
 
 
 # ---- what goes wrong ----
