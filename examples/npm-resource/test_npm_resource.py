@@ -34,10 +34,11 @@ class Package:
 
     def __init__(self, name, version, greeting):
         with Folder() as folder:
-            (folder / "package.json").write_text(json.dumps({"name": name, "version": version, "license": "MIT", "main": "index.js"}))
-            (folder / "index.js").write_text(f"module.exports = {json.dumps(greeting)}\n")
-            (folder / "noise.bin").write_bytes(os.urandom(400_000))
-            [said] = json.loads(npm(folder, "pack", "--json"))
+            (folder / "it").mkdir()
+            (folder / "it/package.json").write_text(json.dumps({"name": name, "version": version, "license": "MIT", "main": "index.js"}))
+            (folder / "it/index.js").write_text(f"module.exports = {json.dumps(greeting)}\n")
+            (folder / "it/noise.bin").write_bytes(os.urandom(400_000))
+            [said] = json.loads(npm(folder, "pack", "./it", "--json"))
             self.tarball = (folder / said["filename"]).read_bytes()
         self.name, self.version = name, version
         self.dist = {"integrity": said["integrity"], "shasum": said["shasum"], "unpackedSize": said["unpackedSize"]}
@@ -56,8 +57,9 @@ class Registry(Server):
             host = request.headers["Host"]
             version = {"name": package.name, "version": package.version,
                        "dist": {**package.dist, "tarball": f"http://{host}{package.path}", **dist}}
-            self.answer(request, json.dumps({"name": package.name, "modified": "2026-01-01T00:00:00.000Z", "dist-tags": {"latest": package.version},
-                                             "versions": {package.version: version}}).encode(), "application/vnd.npm.install-v1+json")
+            document = {"name": package.name, "modified": "2026-01-01T00:00:00.000Z", "dist-tags": {"latest": package.version},
+                        "versions": {package.version: version}}
+            self.answer(request, json.dumps(document).encode(), "application/vnd.npm.install-v1+json")
 
         self.handles("/" + package.name.replace("/", "%2f"), packument)
         self.serve(package.path, package.tarball)
@@ -364,18 +366,29 @@ def test_cli_says_that_the_registry_went_away(cli, registry, package):
         assert f"GET http://127.0.0.1:{relay.port}{package.path}: the connection broke off after" in download_fails(cli)
 
 
-def configure(cli, registry, token):
+def configure(cli, registry, token, **other):
     """As the README says it."""
-    identity = {"type": "NpmRegistry", "scheme": "http", "hostname": "127.0.0.1", "port": registry.url.split(":")[-1]}
+    identity = {"type": "NpmRegistry", "scheme": "http", "hostname": "127.0.0.1", "port": registry.url.split(":")[-1], **other}
     cli.configure({"type": "credentials.config.ocm.software", "consumers": [
         {"identity": identity, "credentials": [{"type": "Credentials/v1", "properties": {"token": token}}]}]})
 
 
-def test_cli_passes_the_token_of_the_configuration(cli, registry, package):
+@pytest.mark.parametrize("other", [{}, {"path": "npm/private"}, {"path": "npm/*"}])
+def test_cli_passes_the_token_of_the_configuration(cli, registry, package, other):
+    """Without a path it is that of all registries of the server."""
+    registry.handles("/npm/private/@acme%2fgreeting", registry.always["/@acme%2fgreeting"])
     registry.wants = f"Bearer {TOKEN}"
-    configure(cli, registry, TOKEN)
-    cli.add(component(spec(registry, package)))
+    configure(cli, registry, TOKEN, **other)
+    cli.add(component(spec(f"{registry.url}/npm/private", package)))
     assert cli.download("acme.org/it", "it").read_bytes() == package.tarball
+
+
+@pytest.mark.parametrize("other", [{"path": "npm"}, {"scheme": "https"}, {"type": "NPMRegistry"}])
+def test_cli_passes_no_token_of_another_identity(cli, registry, package, other):
+    registry.wants = f"Bearer {TOKEN}"
+    configure(cli, registry, TOKEN, **other)
+    text = f"@acme/greeting@1.2.3 in {registry.url}: the registry refuses a request without credentials, and none are configured for its identity"
+    assert text in cli.fails("add", "cv", *cli.constructor(component(spec(registry, package))))
 
 
 def test_cli_does_not_show_a_token_that_is_refused(cli, registry, package):
