@@ -178,13 +178,13 @@ def test_maven_resolves_the_same_files(repository, shelf, plugin, folder):
     repository.put("parent/1.1-SNAPSHOT", "maven-metadata.xml", metadata("parent", "1.1-SNAPSHOT", ("pom", "", BUILD)))
     repository.put("plexus-utils/1.1", "plexus-utils-1.1.jar", jar("none", 0), group="org/codehaus/plexus") # Maven adds it to extensions
     places = f"<id>central</id><url>{repository.root}</url><snapshots><enabled>true</enabled></snapshots>" # nothing is asked elsewhere
-    extension = "<extension><groupId>org.acme.tools</groupId><artifactId>greeting</artifactId><version>1.1-SNAPSHOT</version></extension>"
+    extension = "<groupId>org.acme.tools</groupId><artifactId>greeting</artifactId><version>1.1-SNAPSHOT</version>"
     (folder / "pom.xml").write_text(f"""<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
       <parent><groupId>org.acme.tools</groupId><artifactId>parent</artifactId><version>1.1-SNAPSHOT</version><relativePath/></parent>
       <artifactId>app</artifactId><packaging>pom</packaging>
       <repositories><repository>{places}</repository></repositories>
       <pluginRepositories><pluginRepository>{places}</pluginRepository></pluginRepositories>
-      <build><extensions>{extension}</extensions></build></project>""")
+      <build><extensions><extension>{extension}</extension></extensions></build></project>""")
     (folder / "settings.xml").write_text("<settings/>")
     done = subprocess.run(["mvn", "-B", "-C", "-s", "settings.xml", "-gs", "settings.xml", "-Dmaven.repo.local=m2", "validate"], cwd=folder,
                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=3 * DEADLINE, check=False,
@@ -208,7 +208,8 @@ def test_release_is_the_file_of_its_coordinates(repository, shelf, plugin):
     assert blob(plugin, spec(repository.root + "/")) == shelf.jar
 
 
-@pytest.mark.parametrize("extension, media_type", [("tar.gz", "application/x-tgz"), ("tgz", "application/x-tgz"), ("bin", "application/octet-stream")])
+@pytest.mark.parametrize("extension, media_type", [
+    ("tar.gz", "application/x-tgz"), ("tgz", "application/x-tgz"), ("bin", "application/octet-stream")])
 def test_archives_have_media_types_that_the_cli_leaves_alone(repository, plugin, extension, media_type):
     repository.put("greeting/1.0", f"greeting-1.0-bin.{extension}", b"archive")
     location = located(plugin, spec(repository, classifier="bin", extension=extension))
@@ -244,7 +245,8 @@ def test_snapshot_without_builds_is_the_file_of_that_name(repository, plugin):
 
 def test_comments_in_metadata_say_nothing(repository, shelf, plugin):
     old = metadata("greeting", "1.1-SNAPSHOT", ("jar", "", "1.1-20260101.000000-1")).partition(b"<snapshotVersions>")[2]
-    put_metadata(repository, metadata("greeting", "1.1-SNAPSHOT", ("jar", "", BUILD)).replace(b"</metadata>", b"<!-- <snapshotVersions>" + old + b" --></metadata>"))
+    new = metadata("greeting", "1.1-SNAPSHOT", ("jar", "", BUILD))
+    put_metadata(repository, new.replace(b"</metadata>", b"<!-- <snapshotVersions>" + old + b" --></metadata>"))
     assert blob(plugin, spec(repository, "1.1-SNAPSHOT")) == shelf.new
 
 
@@ -253,10 +255,12 @@ def value(text):
 
 
 @pytest.mark.parametrize("body", [
-    b"", b"<html>moved</html>", b"\0\xff\xfe", b"<metadata>" * 10_000, value(""), value("../../../../../etc/passwd"), value("1.1-20260101.000000-1/../../x"),
-    value("1.0"), value("1.1-SNAPSHOT"), value("2.0-20260102.030405-2"), value("&v;"), value("<![CDATA[1.1-20260102.030405-2]]>"),
+    b"", b"<html>moved</html>", b"\0\xff\xfe", b"<metadata>" * 10_000, value(""), value("../../../../../etc/passwd"),
+    value("1.1-20260101.000000-1/../../x"), value("1.0"), value("1.1-SNAPSHOT"), value("2.0-20260102.030405-2"),
+    value("&v;"), value("<![CDATA[1.1-20260102.030405-2]]>"),
     b'<!DOCTYPE m [<!ENTITY v SYSTEM "file:///etc/passwd">]>' + value(BUILD),
-    b"<metadata><!-- " + value(BUILD) + b" --></metadata>", b"<metadata><snapshot><timestamp>..</timestamp><buildNumber>/</buildNumber></snapshot></metadata>",
+    b"<metadata><!-- " + value(BUILD) + b" --></metadata>",
+    b"<metadata><snapshot><timestamp>..</timestamp><buildNumber>/</buildNumber></snapshot></metadata>",
 ])
 def test_metadata_that_names_no_build_is_refused(repository, plugin, body):
     put_metadata(repository, body)
@@ -277,7 +281,8 @@ def test_file_is_refused_when_the_resource_has_another_digest(repository, shelf,
 
 
 @pytest.mark.parametrize("checksums", [("sha512",), ("sha256", "md5"), ("sha1", "md5")])
-@pytest.mark.parametrize("write", [lambda digest, name: digest, lambda digest, name: digest.upper() + "\n", lambda digest, name: f"{digest}  {name}\n"])
+@pytest.mark.parametrize("write", [lambda digest, name: digest, lambda digest, name: digest.upper() + "\n",
+                                   lambda digest, name: f"{digest}  {name}\n"])
 def test_checksum_is_checked_however_it_is_written(repository, shelf, plugin, checksums, write):
     repository.put("greeting/1.0", "greeting-1.0.jar", shelf.jar, checksums, write=write)
     assert blob(plugin, spec(repository)) == shelf.jar
@@ -295,7 +300,8 @@ def test_strongest_checksum_counts(repository, shelf, plugin):
 def test_file_without_a_checksum_needs_a_digest(repository, shelf, plugin):
     repository.put("greeting/1.0", "greeting-1.0.jar", shelf.jar, ("md5",))
     assert refused(plugin, spec(repository)) == (
-        502, f"org.acme.tools:greeting:jar:1.0 in {repository.root}: the repository has no .sha512, .sha256 or .sha1 of it, and the component version no digest")
+        502, f"org.acme.tools:greeting:jar:1.0 in {repository.root}: the repository has no .sha512, .sha256 or .sha1 of it, "
+             "and the component version no digest")
     assert blob(plugin, spec(repository), digest=digest_of(shelf.jar)) == shelf.jar
     assert refused(plugin, spec(repository), digest=digest_of(b"other"))[0] == 502
 
@@ -373,7 +379,8 @@ def test_repository_that_goes_away_and_comes_back(repository, shelf, plugin):
 # ---- through the plugin manager ----
 
 def test_manager_asks_for_the_identity_of_the_repository(manager):
-    resource = {"name": "it", "version": "1.0.0", "type": "mavenPackage", "relation": "external", "access": spec("https://example.org/maven/releases/")}
+    access = spec("https://example.org/maven/releases/")
+    resource = {"name": "it", "version": "1.0.0", "type": "mavenPackage", "relation": "external", "access": access}
     assert manager.call("resourceRepository", "identity", resource=resource) == {
         "type": "MavenRepository", "scheme": "https", "hostname": "example.org", "path": "maven/releases"}
 

@@ -43,7 +43,8 @@ class Package:
         self.name, self.version = name, version
         self.dist = {"integrity": said["integrity"], "shasum": said["shasum"], "unpackedSize": said["unpackedSize"]}
         self.path = f"/{name}/-/{name.split('/')[-1]}-{version}.tgz"
-        self.digest = {"hashAlgorithm": "SHA-256", "normalisationAlgorithm": "genericBlobDigest/v1", "value": hashlib.sha256(self.tarball).hexdigest()}
+        self.digest = {"hashAlgorithm": "SHA-256", "normalisationAlgorithm": "genericBlobDigest/v1",
+                       "value": hashlib.sha256(self.tarball).hexdigest()}
 
 
 class Registry(Server):
