@@ -307,7 +307,7 @@
 ---@class ocm.ResourceRequest
 ---@field resource ocm.Resource
 
----     request.resource.digest = ocm.blob_digest(path)
+---     request.resource.digest = ocm.blob_digest(path, request.resource.digest)
 ---     return { resource = request.resource }
 ---@class ocm.DigestAnswer
 ---@field resource ocm.DigestedResource
@@ -315,7 +315,7 @@
 ---     digestProcessorRepository = {
 ---       types = { "File/v1" },
 ---       ProcessResourceDigest = function(request)
----         request.resource.digest = ocm.blob_digest(request.resource.access.path)
+---         request.resource.digest = ocm.blob_digest(request.resource.access.path, request.resource.digest)
 ---         return { resource = request.resource }
 ---       end,
 ---     }
