@@ -4,7 +4,8 @@
 -- `methods`: its endpoints. A method: `name` as scripts declare it; `http` and `path`; `credentials`: whether it reads
 -- Authorization; `request`: the fields of its body, or `query`: those of its query; `spec`: the request's field that
 -- holds the typed spec, by whose type capabilities that share a path are told apart; `remember`: that spec is a
--- repository's, and later GETs are given it; `answer`: its shape, "nothing" (200, empty) or "done" (200, `{}`);
+-- repository's, and later GETs are given it; `unchecked`: the resource's field whose spec the manager sends without a look at
+-- its type's schema; `answer`: its shape, "nothing" (200, empty) or "done" (200, `{}`);
 -- `default`: what is answered when the script leaves it out, or its handler returns nothing
 -- (a method without one: 501, 500); `mediaType`: of the answer's location when it has none, where the manager insists.
 -- Shapes are those of ocm.shape. This file is loaded by every `capabilities`, so it holds nothing else.
@@ -78,7 +79,7 @@ local capabilities = {
     lists = { types = "supportedAccessTypes" },
     methods = {
       { name = "ProcessResourceDigest", http = "POST", path = "/resource/digest/process", credentials = true,
-        request = { resource = "object" }, answer = "DigestAnswer" },
+        request = { resource = "object" }, unchecked = "access", answer = "DigestAnswer" },
       get_identity(),
     },
   },

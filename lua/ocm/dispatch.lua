@@ -63,6 +63,15 @@ local function read_query()
   return request
 end
 
+--- Refuses a spec that does not fit the schema of its type, where the manager doesn't.
+local function check_spec(types, spec, field)
+  local schema = type(spec) == "table" and types[spec.type]
+  if not schema then return end
+  for _, problem in ipairs(require "ocm.validate".value(json.decode(schema), spec)) do
+    refuse(400, "%s%s: %s", field, problem.path, problem.text)
+  end
+end
+
 --- An identity has a type. The manager fails over one without, and most of its flows over none at all: then it is the spec's, for
 -- which nobody needs to have credentials.
 local function typed_identity(identity, spec)
@@ -112,7 +121,7 @@ local function endpoint(capability, method, recall)
     end
     if not method.spec then return true end
     local spec = body[method.spec]
-    return type(spec) == "table" and capability.types[spec.type] == true
+    return type(spec) == "table" and capability.types[spec.type] ~= nil
   end
 
   function serve.call(request, credentials)
@@ -123,6 +132,7 @@ local function endpoint(capability, method, recall)
       if request[name] == null then request[name] = nil end
     end
     if method.query then recall(request) end
+    if method.unchecked then check_spec(capability.types, request.resource[method.unchecked], method.unchecked) end
     if not handler then
       if method.default == nil then fail.fail(501, "this plugin's %s has no %s", capability.name, method.name) end
       return write(method.default, request)

@@ -86,7 +86,7 @@ end
 
 local type_fields = { aliases = true, schema = true, example = true }
 
---- The entries of a capability's type list, and the set of all names that it answers to. An alias gets an entry of its own, since the manager
+--- The entries of a capability's type list, and all names that it answers to, with their schemas. An alias gets an entry of its own, since the manager
 -- looks for the spec's exact type; but not where it registers an entry's aliases itself.
 local function type_entries(problems, keys, types, with_aliases)
   local base64 = require "ocm.native.text".base64
@@ -94,7 +94,7 @@ local function type_entries(problems, keys, types, with_aliases)
   local function add(where, name, aliases, schema)
     if not type_name(problems, where, name) then return end
     if seen[name] then return problems:add(where, 'type "%s" is declared twice', name) end
-    seen[name] = true
+    seen[name] = schema
     entries[#entries + 1] = { type = name, aliases = aliases or json.null, jsonSchema = base64.encode(schema) }
   end
   if not expect(problems, keys, types, "table", 'a table of types: { ["MyType/v1"] = { schema = … } } or { "MyType/v1" }') then return entries, seen end

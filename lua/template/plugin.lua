@@ -218,7 +218,7 @@ return ocm.plugin {
       },
     },
     ProcessResourceDigest = function(request)
-      request.resource.digest = ocm.blob_digest(file_of(request.resource.access))
+      request.resource.digest = ocm.blob_digest(file_of(request.resource.access), request.resource.digest)
       return { resource = request.resource }
     end,
   },

@@ -5,6 +5,8 @@
 -- A handler is called as (request, credentials) and returns its answer. What holds for all of them:
 -- * The request is checked first; what does not fit is a 400 that names the field. At its top level, an optional field that is null is
 --   absent. Deeper, null stays `ocm.json.null`, so that specs, labels and identities survive a round trip. Unknown fields pass.
+-- * The manager checks specs against the schemas of their types before it sends them. The access of ProcessResourceDigest, with which it
+--   does not, is checked here: what does not fit is a 400.
 -- * `credentials` is the decoded Authorization header, nil where there are none (no header, `{}`, `null`). One that is not a JSON
 --   object is a 401 before the handler is called. The methods that are given no credentials are called as (request).
 -- * The answer is checked: a field that is missing or of another type is a 500 naming capability, method and field, and is logged. An
@@ -305,7 +307,7 @@
 ---@class ocm.ResourceRequest
 ---@field resource ocm.Resource
 
----     request.resource.digest = ocm.blob_digest(path)
+---     request.resource.digest = ocm.blob_digest(path, request.resource.digest)
 ---     return { resource = request.resource }
 ---@class ocm.DigestAnswer
 ---@field resource ocm.DigestedResource
@@ -313,7 +315,7 @@
 ---     digestProcessorRepository = {
 ---       types = { "File/v1" },
 ---       ProcessResourceDigest = function(request)
----         request.resource.digest = ocm.blob_digest(request.resource.access.path)
+---         request.resource.digest = ocm.blob_digest(request.resource.access.path, request.resource.digest)
 ---         return { resource = request.resource }
 ---       end,
 ---     }

@@ -15,9 +15,9 @@ local ocm = {}
 ---@alias ocm.PipeSource ocm.AnyLocation|ocm.Part
 
 --- Where bytes go: a path, a Location (`localFile`, `unixNamedPipe`), a tempfile, or a part that is a sink. A tempfile, and whatever is no regular
---- file, is written into; a tempfile is empty when the pipe fails. Any other file appears whole or not at all: it is written beside its place
---- (`.ocmlua-….part`), and renamed when all of the pipe has succeeded. Its mode is what the umask leaves of 0666; nothing is flushed to the
---- disk (fsync).
+--- file, is written into; when the pipe fails, a tempfile that it wrote into is empty. Any other file appears whole or not at all: it is written
+--- beside its place (`.ocmlua-….part`), and renamed when all of the pipe has succeeded. Its mode is what the umask leaves of 0666; nothing is
+--- flushed to the disk (fsync).
 ---@alias ocm.PipeSink ocm.AnyLocation|ocm.Part
 
 ---@class ocm.Moved

@@ -117,7 +117,7 @@ struct file_sink {
     struct sink sink;
     int fd; /* -1: not open */
     bool in_place;
-    bool begun; /* and not committed: what is in there is no good */
+    bool half_written; /* in place: not committed yet */
     char beside[PATH_MAX]; /* the file that will take the path's place; empty: there is none */
     char path[];
 };
@@ -178,7 +178,7 @@ static bool sink_open(struct file_sink *file, const struct stream *from, struct 
         errno = EINVAL; /* opening would empty it before it is read */
     } else {
         file->fd = open_in_place(file, there && S_ISFIFO(target.st_mode));
-        file->begun = file->fd >= 0;
+        file->half_written = file->in_place && file->fd >= 0;
     }
     return file->fd >= 0 || error_errno(e, errno, "creating %s", file->path);
 }
@@ -274,7 +274,7 @@ static bool sink_run(struct sink *s, struct stream *from, struct error *e)
 static bool sink_commit(struct sink *s, struct error *e)
 {
     struct file_sink *file = (struct file_sink *)s;
-    file->begun = false;
+    file->half_written = false;
     if (file->beside[0] == '\0')
         return true;
     if (rename(file->beside, file->path) != 0)
@@ -286,12 +286,12 @@ static bool sink_commit(struct sink *s, struct error *e)
 static void sink_free_file(struct sink *s)
 {
     struct file_sink *file = (struct file_sink *)s;
-    if (file->in_place && file->begun)
-        (void)!truncate(file->path, 0); /* what is no regular file stays as it is */
     if (file->fd >= 0)
         close(file->fd);
     if (file->beside[0] != '\0')
         (void)unlink(file->beside);
+    if (file->half_written)
+        (void)!truncate(file->path, 0);
     free(file);
 }
 

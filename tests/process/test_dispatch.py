@@ -66,6 +66,34 @@ def test_single_capability_takes_specs_of_any_type():
         assert plugin.json("POST", "/identity", {"type": {"type": "Any/v9"}}) == {"identity": {"type": "Any/v9"}}
 
 
+# ---- specs that the manager has not checked ----
+
+def test_access_of_a_digest_fits_its_schema_when_the_handler_sees_it():
+    with Plugin("""
+local types = { ["File/v1"] = { aliases = { "File" }, schema = ocm.schema { path = "string", at = { line = "integer" } } }, ["Free/v1"] = {} }
+return ocm.plugin {
+  digestProcessorRepository = {
+    types = types,
+    ProcessResourceDigest = function(request)
+      request.resource.digest = ocm.blob_digest(ocm.bytes(request.resource.access.path or ""))
+      return request
+    end,
+  },
+}""") as plugin:
+        def process(access):
+            return plugin.request("POST", "/resource/digest/process", {"resource": {**RESOURCE, "access": access}})
+
+        fitting = {"path": "/x", "at": {"line": 1}}
+        for access in ({"type": "File/v1", **fitting}, {"type": "File", **fitting}, {"type": "Free/v1", "any": 1}, {"type": "Other/v1"}):
+            assert process(access).status == 200, access
+        for access, text in (
+            ({"type": "File/v1", **fitting, "pth": "/y"}, 'access: unknown member "pth"'), ({"type": "File", "at": {"line": 1}}, 'access: "path" is missing'),
+            ({"type": "File", "path": "/x", "at": {"line": "1"}}, "access/at/line: expected an integer, got a string"),
+        ):
+            answer = process(access)
+            assert (answer.status, answer.text[:len(text)]) == (400, text)
+
+
 # ---- the repository of a GET ----
 
 SEEN = '''function(request)

@@ -84,6 +84,18 @@ def test_a_cancelled_pipe_ends_soon_and_leaves_nothing(stages, folder):
         assert plugin.run("1") == [1]
 
 
+@pytest.mark.parametrize("stages", ["WRONG,", "ocm.limit(2000000),", "WRONG, ocm.gzip(),", "ocm.map(function() error 'no' end),"])
+def test_a_pipe_that_fails_leaves_nothing_half_written_in_tempfiles(plugin, folder, stages):
+    """Nobody knows when Lua collects them, or whether the script keeps them."""
+    (folder / "large").write_bytes(os.urandom(3_000_000))
+    stages = stages.replace("WRONG", f'ocm.digest "sha256:{"0" * 64}"')
+    files = plugin.run(f"""
+local side, sink = ocm.tempfile(), ocm.tempfile()
+assert(not pcall(ocm.pipe, "{folder}/large", ocm.tee(side), {stages} sink))
+return side:path(), sink:path()""")
+    until(lambda: [os.path.getsize(file) for file in files] == [0, 0])  # a function's error does not wait for the threads
+
+
 def test_shutting_down_cancels_what_waits_for_a_named_pipe(folder):
     os.mkfifo(folder / "fifo")
     with Plugin(runner()) as plugin:
