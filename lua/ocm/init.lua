@@ -7,7 +7,7 @@ local ocm = {
 
 --- All else is loaded at its first use, which `capabilities` seldom is: name -> module that has a field of that name, or is it (then: "=module").
 local lazy = {
-  schema = "=ocm.schema", fail = "ocm.fail", log = "=ocm.log",
+  schema = "=ocm.schema", fail = "ocm.fail", log = "=ocm.log", secret = "ocm.native.log",
   tempfile = "ocm.native.file", tempdir = "ocm.tempdir",
   sleep = "ocm.native.task", parallel = "ocm.native.task", work = "ocm.native.task",
   base64 = "ocm.native.text", hex = "ocm.native.text",

@@ -264,22 +264,22 @@
 ---@class ocm.ConsumerIdentityForConfigRequest
 ---@field config ocm.Spec
 
----     { config = { type = "Vault/v1", host = "vault.example.org" }, identity = { type = "VaultServer/v1", hostname = "vault.example.org" } }
+---     { config = { type = "Vault/v1", host = "vault.example.org" }, identity = { type = "OCIRegistry", hostname = "quay.io" } }
 ---@class ocm.RepositoryResolveRequest
 ---@field config ocm.Spec
----@field identity ocm.Identity
+---@field identity ocm.Identity whose credentials are wanted
 
 ---     credentialRepository = {
----       types = { "Vault/v1" }, identityTypes = { "VaultServer/v1" },
----       ConsumerIdentityForConfig = function(request) return { type = "VaultServer/v1", hostname = request.config.host } end,
----       Resolve = function(request, credentials) return { type = "DirectCredentials/v1", properties = read(request.identity, credentials) } end,
+---       types = { "Vault/v1" }, identityTypes = { "Vault/v1" },
+---       ConsumerIdentityForConfig = function(request) return { type = "Vault/v1", hostname = request.config.host } end,
+---       Resolve = function(request, credentials) return { type = "Credentials/v1", properties = read(request.config, request.identity, credentials) } end,
 ---     }
 ---@class ocm.CredentialRepository
 ---@field types ocm.Types credential repository specs
----@field identityTypes? ocm.Types consumer identities. The manager finds the repository through these only, so declare them
+---@field identityTypes? ocm.Types consumer identities. The manager finds the repository through these only, so declare them; two plugins with the same one break every command
 ---@field credentialTypes? ocm.Types what Resolve answers, where these are types of its own
----@field ConsumerIdentityForConfig? fun(request: ocm.ConsumerIdentityForConfigRequest): ocm.Identity?, string? POST /consumer-identity
----@field Resolve? fun(request: ocm.RepositoryResolveRequest, credentials?: ocm.Credentials): ocm.Credentials?, string? POST /resolve; the answer has a `type`
+---@field ConsumerIdentityForConfig? fun(request: ocm.ConsumerIdentityForConfigRequest): ocm.Identity?, string? POST /consumer-identity: whose credentials open the repository itself
+---@field Resolve? fun(request: ocm.RepositoryResolveRequest, credentials?: ocm.Credentials): ocm.Credentials?, string? POST /resolve: with those; the answer has a `type`
 
 ---- credentialPlugin ----
 
@@ -287,19 +287,19 @@
 ---@class ocm.GetConsumerIdentityRequest
 ---@field credential ocm.Spec
 
----     { identity = { type = "Command/v1", name = "registry" } }
+---     { identity = { type = "OCIRegistry", hostname = "quay.io" } }
 ---@class ocm.PluginResolveRequest
----@field identity ocm.Identity
+---@field identity ocm.Identity whose credentials are wanted: that of the consumer in whose configuration a spec stands. Which spec is not told
 
 ---     credentialPlugin = {
 ---       types = { "Command/v1" },
 ---       GetConsumerIdentity = function(request) return { type = "Command/v1", name = request.credential.name } end,
----       Resolve = function(request) return { type = "DirectCredentials/v1", properties = { password = ask(request.identity.name) } } end,
+---       Resolve = function(request) return { type = "Credentials/v1", properties = { password = ask(request.identity.hostname) } } end,
 ---     }
 ---@class ocm.CredentialPlugin
 ---@field types ocm.Types credential specs
----@field GetConsumerIdentity? fun(request: ocm.GetConsumerIdentityRequest): ocm.Identity?, string? POST /consumer-identity
----@field Resolve? fun(request: ocm.PluginResolveRequest, credentials?: ocm.Credentials): ocm.Credentials?, string? POST /resolve; the answer has a `type`
+---@field GetConsumerIdentity? fun(request: ocm.GetConsumerIdentityRequest): ocm.Identity?, string? POST /consumer-identity: whose credentials a spec needs itself. Its `type` has to be one of `types`
+---@field Resolve? fun(request: ocm.PluginResolveRequest, credentials?: ocm.Credentials): ocm.Credentials?, string? POST /resolve: with those; the answer has a `type`
 
 ---- digestProcessorRepository ----
 

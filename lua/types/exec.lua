@@ -25,7 +25,7 @@ local ocm = {}
 ---@class ocm.ExecOptions : ocm.Command
 ---@field stdin? string|ocm.Source a string is the bytes themselves (a file: `{ value = path }`, or a tempfile); by default empty
 ---@field stdout? ocm.Sink by default kept as a string
----@field stderr? ocm.Sink by default kept as a string, and logged at debug level. In a sink it is neither logged nor told in errors
+---@field stderr? ocm.Sink by default kept as a string, and logged at debug level. In a sink it is neither logged nor told in errors: `ocm.string()` keeps it for the script alone
 ---@field max? integer bytes of stdout and of stderr that are kept, by default 16 MiB. More stdout is an error; of stderr the end is kept
 ---@field check? boolean default true: an exit status other than 0, or a signal, raises. false: it is returned
 
@@ -34,7 +34,7 @@ local ocm = {}
 ---@field status integer the exit status; 128 + signal when a signal ended it
 ---@field signal? integer
 ---@field stdout? string unless it went to a sink
----@field stderr? string unless it went to a sink
+---@field stderr? string unless it went to a sink other than `ocm.string()`
 ---@field bytes? integer that reached stdout's sink
 ---@field digests? string[] one, where stdout's sink is a file: "sha256:…"
 

@@ -114,6 +114,15 @@ function ocm.schema(fields) end
 ---@param ... any
 function ocm.fail(status, format, ...) end
 
+--- Hides a text from now on in all log lines, and in what errors answer, as credentials that come with a request are: "***". For what a
+--- script gets itself: a password out of a file, the token of a login. Of JSON text, it is each string and number; of a text of many
+--- lines, each line, too. Fewer than four bytes are not hidden, and the last few thousand texts are remembered.
+---
+---     local password = ocm.secret(ocm.exec { "pass", "show", name }.stdout:match "[^\n]*")
+---@param text string
+---@return string text the same
+function ocm.secret(text) end
+
 ---- log ----
 
 --- Lines on stderr: JSON with `time`, `level`, `msg` and the attributes, as the manager reads them (section 1 of the protocol). All levels

@@ -85,7 +85,10 @@ static void exec_result(lua_State *L, const struct stream *part)
         lua_pushinteger(L, outcome.signal);
         lua_setfield(L, -2, "signal");
     }
-    if (outcome.sink == NULL) {
+    bool in_string = outcome.sink != NULL && strcmp(outcome.sink->type->name, "string") == 0; /* ocm.string */
+    if (in_string)
+        outcome.errors = string_sink_data(outcome.sink, &outcome.length);
+    if (outcome.sink == NULL || in_string) {
         lua_pushlstring(L, outcome.errors, outcome.length);
         lua_setfield(L, -2, "stderr");
     }

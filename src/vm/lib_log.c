@@ -171,7 +171,18 @@ static int l_tell(lua_State *L)
     return 0;
 }
 
-static const luaL_Reg functions[] = {{"write", l_write}, {"least", l_least}, {"copy", l_copy}, {"tell", l_tell}, {NULL, NULL}};
+/* secret(text) -> text, which is hidden from now on */
+static int l_secret(lua_State *L)
+{
+    size_t length;
+    const char *text = luaL_checklstring(L, 1, &length);
+    if (!secret_remember(text, length))
+        return luaL_error(L, "not enough memory"); /* what is not remembered cannot be hidden */
+    lua_settop(L, 1);
+    return 1;
+}
+
+static const luaL_Reg functions[] = {{"write", l_write}, {"least", l_least}, {"copy", l_copy}, {"tell", l_tell}, {"secret", l_secret}, {NULL, NULL}};
 
 int luaopen_ocm_log(lua_State *L)
 {

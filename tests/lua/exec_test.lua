@@ -41,6 +41,8 @@ function TestExec.test_stdout_and_stderr_go_to_any_sink()
   local result = ocm.exec { "sh", "-c", "seq 100000; echo err >&2", stdout = out, stderr = err }
   unit.assertNil(result.stdout)
   unit.assertNil(result.stderr)
+  unit.assertEquals(ocm.exec { "sh", "-c", "echo out; echo err >&2", stderr = ocm.string() }, { status = 0, stdout = "out\n", stderr = "err\n" })
+  fails("sh: its stderr: string: more than 3 bytes", ocm.exec, { "sh", "-c", "echo error >&2", stderr = ocm.string(3) })
   unit.assertEquals(ocm.fs.read(err), "err\n")
   local expected = ocm.exec { "sha256sum", stdin = ocm.exec { "seq", 100000 } }.stdout:match "^%x+"
   unit.assertEquals(result.digests, { "sha256:" .. expected })

@@ -121,6 +121,18 @@ def test_where_a_text_is_cut_no_half_of_a_secret_remains(way, which):
         hides(plugin, [process_resource(plugin, CREDENTIALS, str(length)) for length in lengths])
 
 
+@pytest.mark.parametrize("way", ["log", "log attribute", "ocm.fail", "error", "nil, message", "child's stderr"])
+def test_what_a_script_names_a_secret_is_hidden_as_well(way):
+    """Plain text, and the strings of JSON text: no credentials come with these requests."""
+    given = json.dumps({"type": "Made/v1", "own": f"{FIRST}-json-{LAST}", "lines": f"{FIRST}-first-{LAST}\n{FIRST}-second-{LAST}\n"})
+    text = f"""local lines = ocm.json.decode(ocm.secret {json.dumps(given)})
+      assert(ocm.secret("{FIRST}-plain-{LAST}") == "{FIRST}-plain-{LAST}")
+      local s, credentials = ("{FIRST}-plain-{LAST} %s %s"):format(lines.own, lines.lines:match "second.*\\n"), {{}} """ + WAYS[way]
+    text = text.replace('match "second', f'match "{FIRST}%-second')
+    with Plugin(with_credentials(text, before=FILE_OF)) as plugin:
+        hides(plugin, [process_resource(plugin, None, "a")])
+
+
 HEADERS = [ # what an Authorization header can look like
     json.dumps(CREDENTIALS["properties"] | {"pem": "", "crlf": "", "long": FIRST + LAST * 5000}),
     json.dumps({"type": "T", "properties": {"a": FIRST + "\n" + LAST}}),

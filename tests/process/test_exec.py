@@ -188,6 +188,17 @@ def test_secrets_are_in_no_argument_no_error_and_no_line_of_the_log():
     assert secret not in "\n".join(plugin.stderr)
 
 
+def test_stderr_that_is_kept_in_a_string_is_the_scripts_alone():
+    code = """local result = ocm.exec { "sh", "-c", "echo whispered >&2; exit 3", stderr = ocm.string(), check = false }
+      ocm.fail("%d %s", result.status, result.stderr:upper())"""
+    text = f'return ocm.plugin {{ inputRepository = {{ types = {{ "T/v1" }}, ProcessResource = function() {code} end }} }}'
+    with Plugin(text) as plugin:
+        answer = plugin.request("POST", "/resource/process", {"resource": {"name": "r", "type": "t", "input": {"type": "T/v1"}}})
+        assert (answer.status, answer.text) == (500, "3 WHISPERED\n")
+        plugin.wait_log("a program has ended")
+    assert "whispered" not in "\n".join(plugin.stderr)
+
+
 # ---- ocm.fs ----
 
 def test_walks_and_removals_go_on_beside_other_requests(plugin, folder):
