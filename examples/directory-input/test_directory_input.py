@@ -1,13 +1,15 @@
 """directory-input: what becomes of directories and files, asked over the socket, through the plugin manager and with the ocm CLI."""
+import contextlib
 import hashlib
 import io
 import os
+import signal
 import socket
 import tarfile
 from pathlib import Path
 
 import pytest
-from harness import Plugin
+from harness import Plugin, until
 
 SCRIPT = Path(__file__).resolve().parent / "directory-input"
 LONG = "n" * 120
@@ -278,3 +280,26 @@ def test_cli_relative_paths_start_where_it_was_called(planted):
 ])
 def test_cli_says_what_is_wrong_with_a_spec(planted, spec, message):
     assert message in planted.fails("add", "cv", *planted.constructor(resource(**spec)))
+
+
+def test_plugin_killed_while_it_archives_leaves_no_component_version(planted):
+    os.truncate(planted.path / "tree/large.bin", 4 << 30)  # nothing but a hole, but it takes seconds
+    small, large = ({"name": name, "input": {"type": "DirectoryInput/v1", "path": path}} for name, path in [("small", "tree/docs"), ("large", "tree")])
+    command = planted.start("add", "cv", *planted.constructor({"name": "acme.org/it", "resources": [small, large]}))
+    pid = planted.plugin_pid("directory-input")
+
+    def under_way():
+        with contextlib.suppress(FileNotFoundError):  # the files of the small one come and go
+            return any(file.stat().st_size > 1_000_000 for file in planted.tmp.rglob("*"))
+        return False
+    until(under_way)
+    os.kill(pid, signal.SIGKILL)
+    _, stderr = planted.finish(command)
+    message = stderr[stderr.rindex("Error: "):]
+    assert command.returncode == 1
+    assert 'error processing resource "name=large,version=1.0.0"' in message
+    assert "failed to process resource input directory-input: failed to send request to plugin: " in message
+    left = [path for path in (planted.path / "ctf").rglob("*") if path.is_file()]  # perhaps the small one
+    assert [path for path in left if path.name != f"sha256.{hashlib.sha256(path.read_bytes()).hexdigest()}"] == []
+    planted.add({"name": "acme.org/it", "resources": [small]})
+    assert [stored["name"] for stored in planted.descriptor("acme.org/it")["resources"]] == ["small"]

@@ -1,13 +1,16 @@
-"""directory-repository: all methods of both contracts, over the socket, through the plugin manager and with the ocm CLI."""
+"""directory-repository: all methods of both contracts, over the socket and through the plugin manager."""
 import base64
+import contextlib
 import hashlib
+import http.client
 import json
+import os
 import threading
 from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
-from harness import Plugin
+from harness import Plugin, until
 
 SCRIPT = Path(__file__).resolve().parent / "directory-repository"
 COMPONENT = "acme.org/demo/app"
@@ -150,18 +153,25 @@ def test_get_before_any_repository_was_named_is_404(plugin):
     assert (answer.status, answer.text) == (404, "there is no version 1 of acme.org/a in any repository: none has been named yet")
 
 
-def test_get_asks_all_repositories_the_latest_named_first(plugin, folder):
+def test_get_asks_all_repositories_that_were_named(plugin, folder):
     first, second = make(plugin, folder / "first"), make(plugin, folder / "second")
     first.add(descriptor(version="1.0.0"))
     second.add(descriptor(version="2.0.0"))
     for repository in (first, second):
-        repository.add(descriptor(version="3.0.0", provider=repository.path.name))
-    assert [first.version(version=version).status for version in ("1.0.0", "2.0.0", "4.0.0")] == [200, 200, 404]
+        repository.add(descriptor(version="3.0.0"))
+    assert [first.version(version=version).status for version in ("1.0.0", "2.0.0", "3.0.0", "4.0.0")] == [200, 200, 200, 404]
     assert first.versions() == ["1.0.0", "2.0.0", "3.0.0"]
     assert f"in {second.path}, {first.path}" in first.version(version="4.0.0").text
-    for latest in (first, second):
-        plugin.json("POST", "/identity", {"type": latest.spec})
-        assert json.loads(first.version(version="3.0.0").body)["component"]["provider"] == latest.path.name
+
+
+def test_version_that_differs_between_repositories_is_not_guessed(plugin, folder):
+    first, second = make(plugin, folder / "first"), make(plugin, folder / "second")
+    for repository in (first, second):
+        stored = repository.add_blob("resource", {"name": "it", "type": "text"}, repository.path.name.encode())
+        repository.add(descriptor(resources=[stored]))
+    for answer in first.version(), first.blob("resource", {"name": "it"}):
+        assert (answer.status, answer.text) == (
+            409, f"{COMPONENT} 1.0.0 has different content in {second.path} and in {first.path}, and the request does not say which is meant")
 
 
 HOSTILE = ["..", ".", "", "/etc/passwd", "../../escape", "acme.org/../../escape", "acme.org//a", "acme.org/a/", ".hidden", "acme.org/.git", "a\0b", "a\nb"]
@@ -325,7 +335,7 @@ def test_last_page_says_that_it_is(repository, count, sizes):
     assert isinstance(answer["list"], list)
 
 
-# ---- several processes ----
+# ---- several processes, and their ends ----
 
 def test_processes_share_a_directory_without_torn_or_left_over_files(repository, folder):
     """Two processes upload the same version and the same blob over and over, while both are read."""
@@ -369,6 +379,40 @@ def test_processes_share_a_directory_without_torn_or_left_over_files(repository,
     assert repository.files() == ["blobs/sha256." + hashlib.sha256(content).hexdigest(), "components/acme.org%2Fdemo%2Fapp/1.0.0.json"]
 
 
+def test_upload_that_a_kill_ends_is_not_there(folder):
+    """The plugin is killed when half of a blob has come; the next one has a directory to work with as before."""
+    os.mkfifo(folder / "handed-over")
+    (folder / "repository").mkdir()
+    element = {"name": "it", "version": "1.0.0", "type": "blob"}
+    plugin = Plugin(SCRIPT).start()
+    try:
+        repository = Repository(plugin, folder / "repository")
+        repository.add(descriptor())
+        upload = threading.Thread(target=ignoring_its_end, args=(repository.post, "/local-resource/upload"), kwargs={
+            "name": COMPONENT, "version": "1.0.0", "resource": element, "resourceLocation": {"type": "localFile", "value": str(folder / "handed-over")}})
+        upload.start()
+        with open(folder / "handed-over", "wb") as half:
+            half.write(bytes(500_000))
+            half.flush()
+            until(lambda: [file for file in repository.path.glob("blobs/.*") if file.stat().st_size > 0])
+            plugin.kill()
+            upload.join()
+    finally:
+        plugin.kill()
+    (folder / "handed-over").unlink()
+    with Plugin(SCRIPT) as plugin:
+        repository = Repository(plugin, folder / "repository")
+        assert [file for file in repository.files() if not Path(file).name.startswith(".")] == ["components/acme.org%2Fdemo%2Fapp/1.0.0.json"]
+        assert json.loads(repository.version().body) == descriptor()
+        repository.add(descriptor(resources=[repository.add_blob("resource", element, b"whole")]))
+        assert Path(json.loads(repository.blob("resource", {"name": "it"}).body)["location"]["value"]).read_bytes() == b"whole"
+
+
+def ignoring_its_end(function, *arguments, **named):
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        function(*arguments, **named)
+
+
 # ---- through the plugin manager ----
 
 def test_manager_stores_a_version_with_its_blobs_and_reads_it_back(manager, folder):
@@ -410,38 +454,3 @@ def test_manager_passes_on_what_is_missing(manager, folder):
     manager.call("componentVersionRepository", "identity", spec=spec)
     error = manager.error("componentVersionRepository", "GetComponentVersion", spec=spec, component=COMPONENT, version="1.0.0")
     assert f"there is no version 1.0.0 of {COMPONENT} in {folder}" in error
-
-
-# ---- with the ocm CLI: references to components that live in the directory ----
-
-@pytest.fixture
-def resolving(cli):
-    """The CLI, which looks for acme.org/demo/* in a directory that has one version of one component."""
-    with Plugin(SCRIPT) as plugin:
-        repository = make(plugin, cli.path / "repository")
-        stored = repository.add_blob("resource", {"name": "it", "version": "1.0.0", "type": "text", "relation": "local",
-                                                  "access": {"type": "localBlob/v1", "mediaType": "text/plain"}}, b"content")
-        repository.add(descriptor(resources=[stored]))
-    cli.configure({"type": "resolvers.config.ocm.software/v1alpha1", "resolvers": [
-        {"componentNamePattern": "acme.org/demo/*", "repository": repository.spec}]})
-    return cli
-
-
-ROOT_COMPONENT = {"name": "acme.org/root", "componentReferences": [{"name": "app", "componentName": COMPONENT, "version": "1.0.0"}]}
-
-
-def test_cli_follows_a_reference_into_the_directory(resolving):
-    resolving.add(ROOT_COMPONENT)
-    found = json.loads(resolving.ok("get", "cv", "ctf//acme.org/root:1.0.0", "--recursive=-1", "-o", "json").stdout)
-    assert [each["component"]["name"] for each in found] == ["acme.org/root", COMPONENT]
-
-
-def test_cli_copies_a_referenced_version_with_its_blobs(resolving):
-    resolving.add(ROOT_COMPONENT, flags=["--external-component-version-copy-policy", "copy-or-fail"])
-    assert resolving.download(COMPONENT, "it").read_bytes() == b"content"
-
-
-def test_cli_says_which_referenced_version_is_missing(resolving):
-    root = {**ROOT_COMPONENT, "componentReferences": [{"name": "app", "componentName": COMPONENT, "version": "9.9.9"}]}
-    message = resolving.fails("add", "cv", *resolving.constructor(root), "--external-component-version-copy-policy", "copy-or-fail")
-    assert f"there is no version 9.9.9 of {COMPONENT} in {resolving.path}/repository" in message
