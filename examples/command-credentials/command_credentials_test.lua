@@ -42,5 +42,5 @@ test("a graph asks without the spec: with two of them, nobody can tell which is 
   name("printf", '{"password":"%s"}', "{hostname}")
   test.equal(resolve().properties.password, "quay.io")
   name("true")
-  test.raises("has different credentials", resolve)
+  test.raises("different credentials of type", resolve)
 end)

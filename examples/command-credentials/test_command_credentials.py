@@ -133,12 +133,12 @@ def test_key_that_is_not_there_is_told(manager, store):
 def test_graph_asks_the_plugin_for_each_consumer(manager, store):
     """As the graph does it: at first it names the credentials of the configuration, then it asks with the consumer's identity."""
     ask = {"spec": PASS, "identity": QUAY}
-    assert "GetConsumerIdentity comes first" in manager.error("credentialPlugin", "Resolve", **ask)
-    for same in PASS, {**PASS, "type": "CommandCredentials"}: # two consumers with the same credentials
+    assert "credentials of type CommandCredentials have been named, where one is expected" in manager.error("credentialPlugin", "Resolve", **ask)
+    for same in PASS, PASS: # two consumers with the same credentials
         assert manager.call("credentialPlugin", "GetConsumerIdentity", spec=same) == {"type": "CommandCredentials/v1"}
     assert manager.call("credentialPlugin", "Resolve", **ask)["properties"]["password"] == PASSWORD
     manager.call("credentialPlugin", "GetConsumerIdentity", spec=DOCKER)
-    assert "the configuration has different credentials of type CommandCredentials" in manager.error("credentialPlugin", "Resolve", **ask)
+    assert "2 different credentials of type CommandCredentials" in manager.error("credentialPlugin", "Resolve", **ask)
 
 
 # ---- programs of one's own ----
@@ -157,7 +157,7 @@ print(json.dumps({"arguments": "|".join(sys.argv[1:]), "stdin": sys.stdin.read()
 def test_identity_becomes_no_option_path_or_line(manager, helper, folder, value):
     program = helper(f"#!/bin/sh\ntouch {folder}/ran; echo '{{}}'")
     for asked in spec(program, "{hostname}"), spec(program, stdin="{hostname}"), spec(program, format="docker"):
-        assert "which is not handed to a program" in refusal(manager, asked, {**QUAY, "hostname": value})
+        assert "which is no plain name" in refusal(manager, asked, {**QUAY, "hostname": value})
     assert "the consumer's identity has no port" in refusal(manager, spec(program, "{port}"))
     assert not (folder / "ran").exists()
 

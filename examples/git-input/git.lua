@@ -87,8 +87,7 @@ end
 --- What git prints. A failure ends the request, with what git says of it in a line.
 local function run(env, what, arguments)
   arguments.env, arguments.check = env, false
-  local started, done = pcall(ocm.exec, arguments)
-  if not started then ocm.fail("%s: %s", what, done) end
+  local done = ocm.try(what, ocm.exec, arguments)
   if done.status == 0 then return done.stdout end
   local said = {}
   for line in done.stderr:gmatch "[^\r\n]+" do
@@ -114,8 +113,7 @@ function git.archive(spec, credentials)
   run(env, what, { "git", "fetch", "--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules", "--no-auto-maintenance", "--", spec.repository, wanted })
   local commit = run(env, what, { "git", "rev-parse", "--verify", "FETCH_HEAD^{commit}" }):match "%x+"
   local blob = ocm.tempfile()
-  local packed, why = pcall(ocm.pipe, ocm.command { "git", "archive", "--format=tar", commit, "--", spec.path, env = env }, ocm.gzip(), blob)
-  if not packed then ocm.fail("%s: %s", what, why) end
+  ocm.try(what, ocm.pipe, ocm.command { "git", "archive", "--format=tar", commit, "--", spec.path, env = env }, ocm.gzip(), blob)
   return { value = blob, mediaType = spec.mediaType or media_type }, commit
 end
 

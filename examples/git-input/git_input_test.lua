@@ -47,7 +47,7 @@ test("a path selects", function()
   local archive = ocm.pipe(ask({ path = "docs" }).location, ocm.gunzip(), ocm.string()).string
   test.contains(archive, "docs/guide.md")
   test.falsy(archive:find("code.c", 1, true))
-  test.contains(test.raises(500, function() ask { path = "nope" } end).text, "pathspec 'nope' did not match any files")
+  test.contains(test.raises(502, function() ask { path = "nope" } end).text, "pathspec 'nope' did not match any files")
 end)
 
 test("what git says is said", function()

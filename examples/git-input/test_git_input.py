@@ -174,10 +174,10 @@ def test_what_is_not_there_is_said(plugin, server, repository):
     for spec, status, text in [
         ({"repository": url, "ref": "nope"}, 502, f"nope of {url}: fatal: couldn't find remote ref nope"),
         ({"repository": url, "commit": nowhere}, 502, f"{nowhere} of {url}: fatal: remote error: upload-pack: not our ref {nowhere}"),
-        ({"repository": url, "path": "docs/nope"}, 500, f"HEAD of {url}: git archive: exit status 128: fatal: pathspec 'docs/nope' did not match any files"),
-        ({"repository": url, "path": "*.md"}, 500, f"HEAD of {url}: git archive: exit status 128: fatal: pathspec '*.md' did not match any files"),
-        ({"repository": url, "path": "../project"}, 500, f"HEAD of {url}: git archive: exit status 128: fatal: "),
-        ({"repository": url, "path": "/etc"}, 500, f"HEAD of {url}: git archive: exit status 128: fatal: "),
+        ({"repository": url, "path": "docs/nope"}, 502, f"HEAD of {url}: git archive: exit status 128: fatal: pathspec 'docs/nope' did not match any files"),
+        ({"repository": url, "path": "*.md"}, 502, f"HEAD of {url}: git archive: exit status 128: fatal: pathspec '*.md' did not match any files"),
+        ({"repository": url, "path": "../project"}, 502, f"HEAD of {url}: git archive: exit status 128: fatal: "),
+        ({"repository": url, "path": "/etc"}, 502, f"HEAD of {url}: git archive: exit status 128: fatal: "),
         ({"repository": server.url + "/nope"}, 502, f"HEAD of {server.url}/nope: fatal: repository '{server.url}/nope/' not found"),
         ({"repository": "file:///nope"}, 502, "HEAD of file:///nope: fatal: '/nope' does not appear to be a git repository; "
                                               "fatal: Could not read from remote repository."),
@@ -256,7 +256,7 @@ def test_shutdown_in_the_middle_leaves_nothing(folder):
 def test_without_git_it_says_so(folder):
     with Plugin(SCRIPT, cwd=folder, env={"PATH": path_without_git(folder / "bin")}) as plugin:
         answer = ask(plugin, "file:///nope")
-    assert (answer.status, answer.text) == (500, f"HEAD of file:///nope: git: No such file or directory in PATH ({folder}/bin)")
+    assert (answer.status, answer.text) == (502, f"HEAD of file:///nope: git: No such file or directory in PATH ({folder}/bin)")
 
 
 def test_git_that_says_nothing_is_quoted_by_its_status(folder):

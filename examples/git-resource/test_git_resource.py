@@ -135,7 +135,7 @@ def test_wrong_credentials_are_refused_and_not_told(plugin, repository):
 def test_without_git_it_says_so(folder):
     with Plugin(SCRIPT, cwd=folder, env={"PATH": path_without_git(folder / "bin")}) as plugin:
         answer = get(plugin, resource("file:///nope"))
-    assert (answer.status, answer.text) == (500, f"HEAD of file:///nope: git: No such file or directory in PATH ({folder}/bin)")
+    assert (answer.status, answer.text) == (502, f"HEAD of file:///nope: git: No such file or directory in PATH ({folder}/bin)")
 
 
 def test_uploads_are_not_its_business(plugin, server, folder):

@@ -141,7 +141,7 @@ def test_repository_says_whose_credentials_open_vault_and_resolves(manager, vaul
 def test_plugin_resolves_for_whom_the_graph_asks(manager, vault):
     """As the graph does it: at first it names the credentials of the configuration, then it asks with the consumer's identity."""
     vault.secrets["registries/ghcr.io"] = {"token": "ghp"}
-    for same in vault.spec(), vault.spec(type="HashiCorpVault"): # two consumers with the same credentials
+    for same in vault.spec(), vault.spec(): # two consumers with the same credentials
         assert manager.call("credentialPlugin", "GetConsumerIdentity", spec=same)["type"] == "HashiCorpVault/v1"
     for hostname in "quay.io", "ghcr.io":
         resolved = manager.call("credentialPlugin", "Resolve", spec=vault.spec(), identity={"type": "OCIRegistry", "hostname": hostname}, credentials=token())
@@ -150,10 +150,10 @@ def test_plugin_resolves_for_whom_the_graph_asks(manager, vault):
 
 def test_plugin_that_cannot_know_the_spec_sends_no_token_anywhere(manager, vault):
     ask = {"spec": vault.spec(), "identity": QUAY, "credentials": token()}
-    assert "GetConsumerIdentity comes first" in manager.error("credentialPlugin", "Resolve", **ask)
+    assert "credentials of type HashiCorpVault have been named, where one is expected" in manager.error("credentialPlugin", "Resolve", **ask)
     manager.call("credentialPlugin", "GetConsumerIdentity", spec=vault.spec())
     manager.call("credentialPlugin", "GetConsumerIdentity", spec=vault.spec(serverURL="http://localhost:1"))
-    assert "the configuration has different credentials of type HashiCorpVault" in manager.error("credentialPlugin", "Resolve", **ask)
+    assert "2 different credentials of type HashiCorpVault" in manager.error("credentialPlugin", "Resolve", **ask)
     assert vault.server.seen == []
 
 
@@ -355,11 +355,11 @@ def test_real_vault_answers_as_the_one_above(manager, folder):
 # ---- identities and specs from elsewhere ----
 
 @pytest.mark.parametrize("identity, path, says", [
-    ({"hostname": "quay.io/../ghcr.io"}, "registries/{hostname}", r'the consumer\'s hostname is "quay.io/../ghcr.io", which is no name for a secret'),
-    ({"hostname": ".."}, "registries/{hostname}", r'the consumer\'s hostname is "..", which is no name for a secret'),
-    ({"path": "a/../../b"}, "registries/{path}", r'the consumer\'s path is "a/../../b", which is no name for a secret'),
-    ({"path": "/a"}, "registries/{path}", r'the consumer\'s path is "/a", which is no name for a secret'),
-    ({"hostname": "a\nb"}, "registries/{hostname}", r"which is no name for a secret"),
+    ({"hostname": "quay.io/../ghcr.io"}, "registries/{hostname}", r'the consumer\'s hostname is "quay.io/../ghcr.io", which is no plain name'),
+    ({"hostname": ".."}, "registries/{hostname}", r'the consumer\'s hostname is "..", which is no plain name'),
+    ({"path": "a/../../b"}, "registries/{path}", r'the consumer\'s path is "a/../../b", which is no plain name'),
+    ({"path": "/a"}, "registries/{path}", r'the consumer\'s path is "/a", which is no plain name'),
+    ({"hostname": "a\nb"}, "registries/{hostname}", r"which is no plain name"),
     ({"path": ""}, "registries/{path}", "the consumer's identity has no path: "),
     ({}, "registries/{port}", "the consumer's identity has no port: "),
     ({}, "../sys/{hostname}", "mountPath and path: expected names with single slashes between them"),

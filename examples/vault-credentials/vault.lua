@@ -36,8 +36,7 @@ local function request(spec, path, options)
   options.token = nil
   options.redirects = 0 -- a login would take its secret_id along
   options.timeout, options.max = 60, 4 << 20
-  local answered, answer = pcall(ocm.http.request, options)
-  if not answered then ocm.fail(502, "Vault does not answer: %s", answer) end
+  local answer = ocm.try("Vault does not answer", ocm.http.request, options)
   local readable, body = pcall(ocm.json.decode, answer.body)
   return answer, readable and object(body) or {}
 end

@@ -3,12 +3,16 @@
 -- A capability: `name` as on the wire; `lists`: which of the declaration's fields fills which list of its capability document;
 -- `methods`: its endpoints. A method: `name` as scripts declare it; `http` and `path`; `credentials`: whether it reads
 -- Authorization; `request`: the fields of its body, or `query`: those of its query; `spec`: the request's field that
--- holds the typed spec, by whose type capabilities that share a path are told apart; `remember`: that spec is a
--- repository's, and later GETs are given it; `unchecked`: the resource's field whose spec the manager sends without a look at
--- its type's schema; `answer`: its shape, "nothing" (200, empty) or "done" (200, `{}`);
+-- holds the typed spec, by whose type capabilities that share a path are told apart; `remember`: that spec is given to later
+-- requests that do not carry it, those with the same as `recall`; `unchecked`: the resource's field whose spec the manager sends
+-- without a look at its type's schema; `answer`: its shape, "nothing" (200, empty) or "done" (200, `{}`);
 -- `default`: what is answered when the script leaves it out, or its handler returns nothing
 -- (a method without one: 501, 500); `mediaType`: of the answer's location when it has none, where the manager insists.
 -- Shapes are those of ocm.shape. This file is loaded by every `capabilities`, so it holds nothing else.
+
+--- What is remembered for requests that do not say which spec they mean: their field for the one that was seen, and the one for all.
+local repository = { one = "repository", all = "repositories" }
+local credential = { one = "credential", all = "credentialSpecs" }
 
 --- POST /identity, which most capabilities have.
 local function get_identity(remember)
@@ -21,25 +25,25 @@ local capabilities = {
     name = "componentVersionRepository",
     lists = { types = "supportedRepositorySpecTypes" },
     methods = {
-      { name = "GetComponentVersion", http = "GET", path = "/component-version/download", credentials = true,
+      { name = "GetComponentVersion", http = "GET", path = "/component-version/download", credentials = true, recall = repository,
         query = { name = "string", version = "string" }, answer = "Descriptor" },
-      { name = "ListComponentVersions", http = "GET", path = "/component-versions", credentials = true,
+      { name = "ListComponentVersions", http = "GET", path = "/component-versions", credentials = true, recall = repository,
         query = { name = "string" }, answer = "[string]" },
-      { name = "GetLocalResource", http = "GET", path = "/local-resource/download", credentials = true,
+      { name = "GetLocalResource", http = "GET", path = "/local-resource/download", credentials = true, recall = repository,
         query = { name = "string", version = "string", identity = "EncodedIdentity?" }, answer = "LocalResource" },
-      { name = "GetLocalSource", http = "GET", path = "/local-source/download", credentials = true,
+      { name = "GetLocalSource", http = "GET", path = "/local-source/download", credentials = true, recall = repository,
         query = { name = "string", version = "string", identity = "EncodedIdentity?" }, answer = "LocalSource" },
       { name = "AddComponentVersion", http = "POST", path = "/component-version/upload", credentials = true,
-        request = { repository = "Spec", descriptor = "object" }, spec = "repository", remember = true, answer = "nothing" },
+        request = { repository = "Spec", descriptor = "object" }, spec = "repository", remember = repository, answer = "nothing" },
       { name = "AddLocalResource", http = "POST", path = "/local-resource/upload", credentials = true,
         request = { repository = "Spec", name = "string", version = "string", resourceLocation = "object", resource = "object" },
-        spec = "repository", remember = true, answer = "Resource" },
+        spec = "repository", remember = repository, answer = "Resource" },
       { name = "AddLocalSource", http = "POST", path = "/local-source/upload", credentials = true,
         request = { repository = "Spec", name = "string", version = "string", sourceLocation = "object", source = "object" },
-        spec = "repository", remember = true, answer = "Source" },
+        spec = "repository", remember = repository, answer = "Source" },
       { name = "CheckHealth", http = "POST", path = "/component-version/check-health", credentials = true,
-        request = { repository = "Spec" }, spec = "repository", remember = true, answer = "nothing", default = true },
-      get_identity(true),
+        request = { repository = "Spec" }, spec = "repository", remember = repository, answer = "nothing", default = true },
+      get_identity(repository),
     },
   },
   {
@@ -70,8 +74,9 @@ local capabilities = {
     lists = { types = "supportedCredentialPluginTypes" },
     methods = {
       { name = "GetConsumerIdentity", http = "POST", path = "/consumer-identity", request = { credential = "Spec" }, spec = "credential",
-        answer = "Identity" },
-      { name = "Resolve", http = "POST", path = "/resolve", credentials = true, request = { identity = "Identity" }, answer = "Spec" },
+        remember = credential, answer = "Identity" },
+      { name = "Resolve", http = "POST", path = "/resolve", credentials = true, request = { identity = "Identity" }, recall = credential,
+        answer = "Spec" },
     },
   },
   {

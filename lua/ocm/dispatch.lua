@@ -9,15 +9,15 @@ local json = require "ocm.json"
 local wire = require "ocm.native.request"
 
 local text_type <const>, json_type <const> = "text/plain; charset=utf-8", "application/json"
-local remembered_limit <const> = 64 -- repository specs
+local remembered_limit <const> = 64 -- specs of a kind
 
 local null = json.null
 
 --- Refuses the request: the caller's fault.
 local function refuse(status, format, ...) fail.fail(status, format, ...) end
 
---- Repository specs that were seen, latest first, as text: each request gets tables of its own.
-local function memory(texts)
+--- Specs that were seen, latest first, as text: each request gets tables of its own. `names`: a method's `remember`.
+local function memory(texts, names)
   local function remember(text)
     if texts[1] == text then return end
     for i, known in ipairs(texts) do
@@ -32,10 +32,10 @@ local function memory(texts)
   local function recall(request)
     local specs = {}
     for i, text in ipairs(texts) do specs[i] = json.decode(text) end
-    request.repositories = specs
-    request.repository = #specs == 1 and specs[1] or nil
+    request[names.all] = specs
+    request[names.one] = #specs == 1 and specs[1] or nil
   end
-  return remember, recall
+  return { remember = remember, recall = recall }
 end
 
 --- nil where there are none: an absent header, `{}` or null.
@@ -103,12 +103,13 @@ local function writer(where, method)
 end
 
 --- One method of one capability, ready to serve.
-local function endpoint(capability, method, recall)
+local function endpoint(capability, method, memory_of)
   local where = capability.name .. "." .. method.name
   local handler = capability.handlers[method.name]
   local checked = check.fields(method.request or method.query)
   local write = writer(where, method)
-  local serve = { capability = capability, method = method }
+  local recall = method.recall and memory_of(method.recall).recall
+  local serve = { capability = capability, method = method, remember = method.remember and memory_of(method.remember).remember }
   local optional = {}
   for field, shape in next, method.request or method.query do
     if shape:sub(-1) == "?" then optional[#optional + 1] = field end
@@ -131,7 +132,7 @@ local function endpoint(capability, method, recall)
       local name = optional[i]
       if request[name] == null then request[name] = nil end
     end
-    if method.query then recall(request) end
+    if recall then recall(request) end
     if method.unchecked then check_spec(capability.types, request.resource[method.unchecked], method.unchecked) end
     if not handler then
       if method.default == nil then fail.fail(501, "this plugin's %s has no %s", capability.name, method.name) end
@@ -164,14 +165,19 @@ end
 
 --- path -> HTTP method -> function
 local function contract_routes(capabilities, specs)
-  local remember, recall = memory(specs or {})
+  local memories = {}
+  local function memory_of(names)
+    specs[names.one] = specs[names.one] or {}
+    memories[names] = memories[names] or memory(specs[names.one], names)
+    return memories[names]
+  end
   local routes = {}
   for _, capability in ipairs(capabilities) do
     for _, method in ipairs(capability.contract.methods) do
       local by_method = routes[method.path] or {}
       routes[method.path] = by_method
       by_method[method.http] = by_method[method.http] or {}
-      table.insert(by_method[method.http], endpoint(capability, method, recall))
+      table.insert(by_method[method.http], endpoint(capability, method, memory_of))
     end
   end
   for _, by_method in next, routes do
@@ -181,7 +187,7 @@ local function contract_routes(capabilities, specs)
       local remembering
       for _, serve in ipairs(candidates) do
         authorized = authorized or serve.method.credentials
-        if serve.method.remember then remembering = serve end
+        if serve.remember then remembering = serve end
       end
       by_method[http] = function()
         local credentials = authorized and read_credentials() or nil
@@ -191,7 +197,7 @@ local function contract_routes(capabilities, specs)
         local spec = remembering and (not several or remembering.fits(request)) and request[remembering.method.spec]
         local text = type(spec) == "table" and json.encode(spec)
         serve.call(request, credentials)
-        if text then remember(text) end
+        if text then remembering.remember(text) end
       end
     end
   end
@@ -253,10 +259,10 @@ local function not_found(path)
   refuse(404, "no such path: %s", path)
 end
 
---- The functions that C calls, for these capabilities and custom routes. `specs`: a table that keeps the repository specs that were seen, for
+--- The functions that C calls, for these capabilities and custom routes. `specs`: a table that keeps the specs that were seen, for
 -- the next version of the same script (ocm.dev).
 return function(capabilities, custom, specs)
-  local routes = contract_routes(capabilities, specs)
+  local routes = contract_routes(capabilities, specs or {})
 
   local function dispatch(method, path)
     local by_method = routes[path]

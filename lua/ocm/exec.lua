@@ -93,7 +93,7 @@ function exec.exec(given)
   if hashed then parts[#parts + 1] = pipe.digest() end
   parts[#parts + 1] = stdout ~= nil and stdout or pipe.string(taken.max or MOST)
   local ok, result = pcall(pipe.pipe, table.unpack(parts))
-  if not ok then error(reword(result), debug.getinfo(1, "t").istailcall and 0 or 2) end
+  if not ok then error(reword(result), pipe.is_misuse(result) and not debug.getinfo(1, "t").istailcall and 2 or 0) end
   local found = result.exec
   found.stdout, found.digests = result.string, result.digests
   if stdout ~= nil then found.bytes = result.written end

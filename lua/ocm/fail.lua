@@ -25,4 +25,14 @@ local function bug(format, ...) error(setmetatable({ status = 500, text = format
 
 local function is_failure(value) return getmetatable(value) == Failure end
 
-return { fail = fail, bug = bug, is_failure = is_failure }
+local function tried(what, ok, ...)
+  if ok then return ... end
+  local reason = ...
+  if is_failure(reason) then error(reason, 0) end
+  fail(502, "%s: %s", what, tostring(reason))
+end
+
+--- try(what, f, ...): what f returns. What goes wrong in it, but for a failure of its own, ends the request as `what`'s.
+local function try(what, f, ...) return tried(what, pcall(f, ...)) end
+
+return { try = try, fail = fail, bug = bug, is_failure = is_failure }

@@ -155,6 +155,7 @@ local function set_body(made)
   end
 end
 
+--- The answer; or nil and what went wrong, which is not the script's fault.
 local function request(...)
   local made = finish(make_request(...), "GET")
   local source = set_body(made)
@@ -166,20 +167,21 @@ local function request(...)
   if digest then parts[#parts + 1] = pipe.digest(sink and digest or digest:match "^[^:]*") end
   parts[#parts + 1] = sink or pipe.string(max)
   local ok, result = pcall(pipe.pipe, table.unpack(parts)) -- without this file's name before its text
-  if not ok then error(result, 0) end
+  if not ok and pipe.is_misuse(result) then error(result, 0) end
+  if not ok then return nil, result end
   local answer = {
     status = result.status, headers = result.headers, url = result.url, bytes = result.written, digests = result.digests, body = result.string,
   }
   if digest and not sink and digest:find(":", 1, true) and answer.status // 100 == 2 and answer.digests[#answer.digests] ~= digest:lower() then
-    error(("%s %s: its digest is %s instead of the expected %s"):format(made.method, answer.url:match "^[^?]*", answer.digests[#answer.digests], digest), 0)
+    return nil, ("%s %s: its digest is %s instead of the expected %s"):format(made.method, answer.url:match "^[^?]*", answer.digests[#answer.digests], digest)
   end
   return answer
 end
 
 function http.request(...)
-  local ok, answer = pcall(request, ...)
+  local ok, answer, failure = pcall(request, ...)
   if not ok then fail(answer) end
-  return answer
+  return answer or error(failure, 0)
 end
 
 ---- a client: requests that share options ----
@@ -215,11 +217,11 @@ function http.client(options)
   local ok, problem = pcall(make_request, merged(defaults, base)) -- what is wrong is said here, not at the first request
   if not ok then fail(problem) end
   local client = {}
-  for _, name in ipairs { "get", "put", "request" } do
+  for name, f in pairs { get = http.get, put = http.put, request = request } do
     client[name] = function(given)
-      local made, result = pcall(function() return (http[name](merged(defaults, base, given))) end)
+      local made, result, failure = pcall(function() return f(merged(defaults, base, given)) end)
       if not made then fail(result) end
-      return result
+      return result or error(failure, 0)
     end
   end
   return client

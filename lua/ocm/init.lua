@@ -7,7 +7,7 @@ local ocm = {
 
 --- All else is loaded at its first use, which `capabilities` seldom is: name -> module that has a field of that name, or is it (then: "=module").
 local lazy = {
-  schema = "=ocm.schema", fail = "ocm.fail", log = "=ocm.log", secret = "ocm.native.log",
+  schema = "=ocm.schema", fail = "ocm.fail", try = "ocm.fail", log = "=ocm.log", secret = "ocm.native.log",
   tempfile = "ocm.native.file", tempdir = "ocm.tempdir",
   sleep = "ocm.native.task", parallel = "ocm.native.task", work = "ocm.native.task",
   base64 = "ocm.native.text", hex = "ocm.native.text",
@@ -17,7 +17,7 @@ local lazy = {
   exec = "ocm.exec", command = "ocm.exec",
   fs = "=ocm.fs",
   http = "=ocm.http",
-  identity_of = "ocm.identity",
+  identity_of = "ocm.identity", expand = "ocm.expand",
   gzip = "ocm.codec", gunzip = "ocm.codec", zstd = "ocm.codec", unzstd = "ocm.codec", xz = "ocm.codec", unxz = "ocm.codec",
   bzip2 = "ocm.codec", bunzip2 = "ocm.codec", decompress = "ocm.codec",
   tar = "ocm.archive", untar = "ocm.archive", unzip = "ocm.archive",

@@ -46,11 +46,14 @@ local function run(name, ...)
   local running <close> = started
   while true do
     local number, chunk, failure = running:wait()
-    if failure then fail(name == "pipe" and failure or name .. ": " .. failure) end
+    if failure then error(name == "pipe" and failure or name .. ": " .. failure, 0) end -- not the script's fault
     if not number then return chunk end
     running:answer(answer(parts[number], chunk))
   end
 end
+
+--- Whether what was raised is the script's fault, and not that of a file, a program, a server.
+function pipe.is_misuse(message) return type(message) ~= "string" or message:find "^bad argument #" ~= nil end
 
 function pipe.pipe(...)
   local result = run("pipe", ...)

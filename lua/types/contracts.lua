@@ -287,14 +287,20 @@
 ---@class ocm.GetConsumerIdentityRequest
 ---@field credential ocm.Spec
 
----     { identity = { type = "OCIRegistry", hostname = "quay.io" } }
+---     { identity = { type = "OCIRegistry", hostname = "quay.io" }, credential = { type = "Command/v1", name = "registry" },
+---       credentialSpecs = { { type = "Command/v1", name = "registry" } } }
 ---@class ocm.PluginResolveRequest
----@field identity ocm.Identity whose credentials are wanted: that of the consumer in whose configuration a spec stands. Which spec is not told
+---@field identity ocm.Identity whose credentials are wanted: that of the consumer in whose configuration a spec stands
+---@field credential? ocm.Spec the request carries no spec: this is the one seen in GetConsumerIdentity, when exactly one was
+---@field credentialSpecs ocm.Spec[] all that were seen (the latest 64), latest first; empty when none was. Which of several is meant is not told
 
 ---     credentialPlugin = {
 ---       types = { "Command/v1" },
 ---       GetConsumerIdentity = function(request) return { type = "Command/v1", name = request.credential.name } end,
----       Resolve = function(request) return { type = "Credentials/v1", properties = { password = ask(request.identity.hostname) } } end,
+---       Resolve = function(request)
+---         if not request.credential then ocm.fail(400, "one spec was expected, not %d", #request.credentialSpecs) end
+---         return { type = "Credentials/v1", properties = { password = ask(request.credential.name, request.identity.hostname) } }
+---       end,
 ---     }
 ---@class ocm.CredentialPlugin
 ---@field types ocm.Types credential specs

@@ -123,6 +123,16 @@ function ocm.fail(status, format, ...) end
 ---@return string text the same
 function ocm.secret(text) end
 
+--- Calls f and returns what it returns. What it raises ends the request with 502 and "what: message", so that the user reads whose fault it
+--- is: what comes out of ocm.pipe, ocm.http and ocm.exec is about bytes, URLs and programs. A failure of its own (ocm.fail) stays as it is.
+---
+---     local answer = ocm.try(("%s in %s"):format(name, registry), ocm.http.request, { url = url, credentials = credentials })
+---@param what string
+---@param f fun(...): any
+---@param ... any its arguments
+---@return any ...
+function ocm.try(what, f, ...) end
+
 ---- log ----
 
 --- Lines on stderr: JSON with `time`, `level`, `msg` and the attributes, as the manager reads them (section 1 of the protocol). All levels
@@ -331,6 +341,16 @@ function ocm.hex.encode(bytes) end
 ---@return string? bytes nil when it is malformed
 ---@return string? message
 function ocm.hex.decode(text) end
+
+--- A text with its {placeholders} filled in from an identity. Identities are made of what component versions say, so a value may only be a
+--- name: one that begins with a dash, has a control character, or a slash (but for `path`), or is `.` or `..`, ends the request with 400, as
+--- an attribute does that is not there.
+---
+---     ocm.expand("registries/{hostname}", request.identity)   --> "registries/quay.io"
+---@param template string
+---@param identity ocm.Identity
+---@return string
+function ocm.expand(template, identity) end
 
 --- The consumer identity of what a URL leads to. It has `scheme`, `hostname`, `port` and `path` as they are in the URL, each left out when it
 --- is not there, as OCM's own types have them. The path is decoded, and without slashes around it; a user, query and fragment are not in it.

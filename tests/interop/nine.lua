@@ -102,6 +102,7 @@ local answers = {
 
 local function mode(request)
   if request.repositories then return request.name:match "[^/]+$" end
+  if request.credentialSpecs then return request.identity.mode end
   local element = request.resource or request.source or {}
   local spec = request.repository or request.type or request.config or request.credential or request.specification or element.input or element.access
   return (spec or request.identity).mode

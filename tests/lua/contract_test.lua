@@ -134,11 +134,13 @@ function TestContract.test_gets_have_a_query_and_posts_a_body()
   end
 end
 
--- GET requests do not carry the repository: what does is remembered for them, in this capability only.
-function TestContract.test_repositories_are_remembered_where_gets_need_them()
+-- Where requests do not carry the spec, those of the same capability that do are remembered for them.
+function TestContract.test_specs_are_remembered_where_other_requests_need_them()
   for capability, method in each_method() do
-    local needed = capability.name == "componentVersionRepository" and method.spec ~= nil
-    unit.assertEquals(method.remember == true, needed, capability.name .. "." .. method.name)
+    local where = capability.name .. "." .. method.name
+    local kind = ({ componentVersionRepository = "repository", credentialPlugin = "credential" })[capability.name]
+    unit.assertEquals(method.remember and method.remember.one, method.spec and kind, where)
+    unit.assertEquals(method.recall and method.recall.one, not method.spec and kind or nil, where)
   end
 end
 

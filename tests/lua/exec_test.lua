@@ -66,7 +66,9 @@ function TestExec.test_a_failure_raises_with_what_it_said_or_is_returned()
   unit.assertEquals(ocm.exec { "sh", "-c", "kill -TERM $$", check = false }, { status = 143, signal = 15, stdout = "", stderr = "" })
   fails("sh: ended by signal 15 (TERM)", ocm.exec, { "sh", "-c", "kill -TERM $$" })
   local _, message = pcall(function() local result = ocm.exec { "false" } return result end)
-  unit.assertStrMatches(message, ".*exec_test.lua:%d+: false: exit status 1")
+  unit.assertEquals(message, "false: exit status 1") -- users are told, to whom the script's line says nothing
+  _, message = pcall(function() local result = ocm.exec { "cat", stdin = 7 } return result end)
+  unit.assertStrMatches(message, ".*exec_test.lua:%d+: ocm.exec: stdin: .*")
 end
 
 function TestExec.test_arguments_are_not_told()

@@ -48,3 +48,19 @@ function TestFail.test_a_bug_is_a_500_that_is_told_apart()
   unit.assertFalse(ok)
   unit.assertEquals({ failure.status, failure.text, failure.bug }, { 500, "answer.a: expected b", true })
 end
+
+function TestFail.test_what_is_tried_returns_or_fails_in_the_name_of_who_is_to_blame()
+  unit.assertEquals({ ocm.try("it", function(...) return select("#", ...), ... end, 1, nil, 3) }, { 3, 1, nil, 3 })
+  local ok, failure = pcall(ocm.try, "the registry", error, "no answer", 0)
+  unit.assertFalse(ok)
+  unit.assertEquals({ failure.status, failure.text }, { 502, "the registry: no answer" })
+  ok, failure = pcall(ocm.try, "100% it", ocm.digest_of, "/nonexistent")
+  unit.assertFalse(ok)
+  unit.assertEquals(failure.text, "100% it: digest_of: opening /nonexistent: No such file or directory")
+end
+
+function TestFail.test_a_failure_of_what_is_tried_stays_as_it_is()
+  local ok, failure = pcall(ocm.try, "it", ocm.fail, 404, "not here")
+  unit.assertFalse(ok)
+  unit.assertEquals({ failure.status, failure.text }, { 404, "not here" })
+end

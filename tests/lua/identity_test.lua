@@ -46,3 +46,36 @@ function TestIdentity.test_a_host_that_can_be_read_in_two_ways_is_refused()
     unit.assertNotStrContains(message, url)
   end
 end
+
+---- filling in texts ----
+
+function TestIdentity.test_placeholders_are_filled_in()
+  local identity = { type = "OCIRegistry", hostname = "quay.io", port = "443", path = "acme/app", ["os.version"] = "11" }
+  for template, expected in pairs {
+    ["registries/{hostname}"] = "registries/quay.io", ["{hostname}:{port}/{path}"] = "quay.io:443/acme/app", ["{os.version}"] = "11",
+    ["no place"] = "no place", ["{}"] = "{}", ["{a b}"] = "{a b}", ["%1{port}%"] = "%1443%",
+  } do
+    unit.assertEquals(ocm.expand(template, identity), expected)
+  end
+end
+
+local function refused(template, identity)
+  local ok, failure = pcall(ocm.expand, template, identity)
+  unit.assertFalse(ok)
+  unit.assertEquals(failure.status, 400)
+  return failure.text
+end
+
+function TestIdentity.test_value_that_could_lead_elsewhere_is_refused()
+  for _, hostname in ipairs { "-rf", "a/b", "..", ".", "a\nb", "a\0b" } do
+    unit.assertStrContains(refused("{hostname}", { hostname = hostname }), "the consumer's hostname is ")
+  end
+  for _, path in ipairs { "/etc", "a//b", "a/../b", "a/.", "-a", "a/" } do
+    unit.assertStrContains(refused("x/{path}", { path = path }), "which is no plain name")
+  end
+end
+
+function TestIdentity.test_attribute_that_is_not_there_is_said()
+  unit.assertEquals(refused("{port}", { type = "T" }), '"{port}": the consumer\'s identity has no port: {"type":"T"}')
+  unit.assertStrContains(refused("{port}", { port = "" }), "has no port")
+end

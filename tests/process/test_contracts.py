@@ -53,7 +53,8 @@ def test_handler_gets_the_request_and_its_answer_is_sent(complete, endpoint):
     call, = complete.json("GET", "/calls")
     assert (call["name"], call["credentials"]) == (endpoint.name, TOKEN if endpoint.credentials else None)
     if endpoint.http == "POST":
-        assert call["request"] == endpoint.request
+        recalled = {"credential", "credentialSpecs"} if endpoint.name == "credentialPlugin.Resolve" else set()
+        assert {name: value for name, value in call["request"].items() if name not in recalled} == endpoint.request
     else:
         assert {name: call["request"][name] for name in endpoint.request if name != "identity"} == {
             name: value for name, value in endpoint.request.items() if name != "identity"}

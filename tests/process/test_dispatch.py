@@ -197,6 +197,25 @@ def test_number_of_remembered_repositories_is_bounded(store):
     assert every[0] == "99"
 
 
+# ---- the spec of a credential plugin's Resolve ----
+
+def test_credential_plugin_resolves_with_the_specs_that_it_was_asked_about():
+    methods = {"GetConsumerIdentity": "function(request) if request.credential.name == 'bad' then ocm.fail(400, 'no') end return { type = 'T/v1' } end",
+               "Resolve": "function(request) return { type = 'C/v1', one = request.credential, all = ocm.json.array(request.credentialSpecs) } end"}
+    with Plugin(script({"credentialPlugin": methods})) as plugin:
+        def resolved():
+            answer = plugin.json("POST", "/resolve", {"identity": {"type": "Consumer"}})
+            return answer.get("one"), answer["all"]
+
+        specs = [{"type": "credentialPlugin/v1", "name": name} for name in ("a", "bad", "b")]
+        assert resolved() == (None, [])
+        for spec in specs[:2]:
+            plugin.request("POST", "/consumer-identity", {"credential": spec})
+        assert resolved() == (specs[0], [specs[0]])
+        plugin.json("POST", "/consumer-identity", {"credential": specs[2]})
+        assert resolved() == (None, [specs[2], specs[0]])
+
+
 # ---- the identity of a GET ----
 
 def encoded(text):
