@@ -1,4 +1,4 @@
---- Archives as parts of a pipe: a directory as tar, and sinks that extract (work/tar.c, work/unpack.c).
+--- Archives as parts of a pipe: a directory as tar or zip, and sinks that extract (work/tar.c, work/unpack.c).
 
 local constructor = require "ocm.part".constructor
 
@@ -12,6 +12,14 @@ archive.tar = constructor {
   },
 }
 
+archive.zip = constructor {
+  name = "zip", first = "directory", positional = true,
+  options = {
+    directory = "string", include = "table?", exclude = "table?", globs = "string?", links = "string?", preserveDir = "boolean?", permissions = "string?",
+    level = "integer?",
+  },
+}
+
 archive.untar = constructor {
   name = "untar", first = "directory", positional = true,
   options = { directory = "string", overwrite = "boolean?", links = "boolean?", strip = "integer?", files = "integer?", bytes = "integer?" },
@@ -19,7 +27,7 @@ archive.untar = constructor {
 
 archive.unzip = constructor {
   name = "unzip", first = "directory", positional = true,
-  options = { directory = "string", overwrite = "boolean?", strip = "integer?", files = "integer?", bytes = "integer?" },
+  options = { directory = "string", overwrite = "boolean?", links = "boolean?", strip = "integer?", files = "integer?", bytes = "integer?" },
 }
 
 return archive

@@ -19,7 +19,7 @@ local lazy = {
   http = "=ocm.http",
   gzip = "ocm.codec", gunzip = "ocm.codec", zstd = "ocm.codec", unzstd = "ocm.codec", xz = "ocm.codec", unxz = "ocm.codec",
   bzip2 = "ocm.codec", bunzip2 = "ocm.codec", decompress = "ocm.codec",
-  tar = "ocm.archive", untar = "ocm.archive", unzip = "ocm.archive",
+  tar = "ocm.archive", untar = "ocm.archive", unzip = "ocm.archive", zip = "ocm.archive",
   crypto = "=ocm.crypto",
 }
 

@@ -203,8 +203,6 @@ static bool unpack_file(struct unpack *u, struct archive_entry *entry, const cha
 static bool unpack_link(struct unpack *u, struct archive_entry *entry, const char *name, struct error *e)
 {
     const char *hard = u->api->archive_entry_hardlink(entry), *target = hard != NULL ? hard : u->api->archive_entry_symlink(entry);
-    if (u->zip)
-        return fail_entry(u, entry, e, EPERM, "symbolic links in zips are refused");
     if (!u->options.links)
         return fail_entry(u, entry, e, EPERM, "a link is refused (links = true makes those that stay inside)");
     if (target == NULL)
