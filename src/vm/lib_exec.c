@@ -49,7 +49,7 @@ static struct stream *make(lua_State *L, int index, struct exec_options options)
         if (options.errors == NULL)
             return NULL;
     }
-    options.command = command_create(argv, changes, cwd);
+    options.command = command_create(argv, changes, part_boolean(L, index, "inherit", true), cwd);
     struct stream *stream = exec_create(options);
     lua_settop(L, top);
     return stream;

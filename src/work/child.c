@@ -73,9 +73,9 @@ static char **copy_list(const char *const *list)
     return copy;
 }
 
-static char **merge_environment(const char *const *changes)
+static char **merge_environment(const char *const *changes, bool inherit)
 {
-    const char *const *ours = (const char *const *)environ;
+    const char *const *ours = inherit ? (const char *const *)environ : NULL;
     size_t length = 0, before = count(ours), more = count(changes);
     char **merged = calloc(before + more + 1, sizeof *merged);
     bool ok = merged != NULL;
@@ -97,13 +97,13 @@ static bool is_subcommand(const char *argument)
     return length > 0 && length <= SUBCOMMAND_MAX && argument[length] == '\0' && argument[0] != '-';
 }
 
-struct command *command_create(const char *const *argv, const char *const *changes, const char *cwd)
+struct command *command_create(const char *const *argv, const char *const *changes, bool inherit, const char *cwd)
 {
     struct command *command = calloc(1, sizeof *command);
     if (command == NULL)
         return NULL;
     command->argv = copy_list(argv);
-    command->environment = merge_environment(changes);
+    command->environment = merge_environment(changes, inherit);
     command->cwd = cwd != NULL ? strdup(cwd) : NULL;
     if (command->argv == NULL || command->environment == NULL || (cwd != NULL && command->cwd == NULL)) {
         command_free(command);
