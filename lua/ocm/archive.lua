@@ -20,14 +20,11 @@ archive.zip = constructor {
   },
 }
 
-archive.untar = constructor {
-  name = "untar", first = "directory", positional = true,
-  options = { directory = "string", overwrite = "boolean?", links = "boolean?", strip = "integer?", files = "integer?", bytes = "integer?" },
+local unpack = {
+  directory = "string", overwrite = "boolean?", links = "boolean?", permissions = "string?", strip = "integer?", files = "integer?", bytes = "integer?",
 }
 
-archive.unzip = constructor {
-  name = "unzip", first = "directory", positional = true,
-  options = { directory = "string", overwrite = "boolean?", links = "boolean?", strip = "integer?", files = "integer?", bytes = "integer?" },
-}
+archive.untar = constructor { name = "untar", first = "directory", positional = true, options = unpack }
+archive.unzip = constructor { name = "unzip", first = "directory", positional = true, options = unpack }
 
 return archive

@@ -42,12 +42,13 @@ function ocm.zip(directory, options) end
 ---@field files? integer entries, at most; by default 1,000,000
 ---@field bytes? integer in all files together, at most; by default no limit. `ocm.limit` before it counts the archive's own
 ---@field links? boolean symbolic and (of a tar) hard links are made if they stay inside; otherwise they are errors. By default false
+---@field permissions? "umask"|"keep" the permission bits as the umask leaves them (the default), or as the archive has them
 
 --- A sink: extracts a tar of any kind (ustar, pax, GNU, v7), not compressed: a stage before it decompresses. The result's `entries` counts them.
 --- One that stops between two entries, without tar's own end, is taken for whole, as tar itself does.
 ---
 --- Nothing leaves the directory: absolute names, `..`, devices, named pipes and sockets fail the pipe, in the entry's name, and nothing is written
---- through a link. Setuid, setgid and sticky bits are dropped and the umask is applied; directories stay writable; owners and times are new.
+--- through a link. Setuid, setgid and sticky bits are dropped; directories stay writable; owners and times are new.
 ---
 --- The entries are made in a directory of their own, beside `directory` if that does not exist (its parent has to), else inside of it, and put in
 --- their places when the whole pipe has succeeded: whatever fails, or is cancelled, before that leaves `directory` as it was.

@@ -94,11 +94,13 @@ static struct stream *tar(lua_State *L, int index, bool source) { return pack(L,
 
 static struct stream *zip(lua_State *L, int index, bool source) { return pack(L, index, source, true); }
 
-static struct unpack_options unpack_options(lua_State *L, int index)
+static struct unpack_options unpack_options(lua_State *L, int index, const char *kind)
 {
+    static const char *const permissions[] = {"umask", "keep", NULL};
     return (struct unpack_options){
         .overwrite = part_boolean(L, index, "overwrite", false),
         .links = part_boolean(L, index, "links", false),
+        .keep_modes = choice(L, index, kind, "permissions", permissions) == 1,
         .strip = (unsigned)part_integer(L, index, "strip", 0, STRIP_MOST, 0),
         .files = (uint64_t)part_integer(L, index, "files", 0, LUA_MAXINTEGER, FILES_USUAL),
         .bytes = (uint64_t)part_integer(L, index, "bytes", 0, LUA_MAXINTEGER, LUA_MAXINTEGER),
@@ -107,13 +109,13 @@ static struct unpack_options unpack_options(lua_State *L, int index)
 
 static struct sink *untar(lua_State *L, int index)
 {
-    struct unpack_options options = unpack_options(L, index);
+    struct unpack_options options = unpack_options(L, index, "untar");
     return untar_sink_create(directory(L, index, "untar"), &options);
 }
 
 static struct sink *unzip(lua_State *L, int index)
 {
-    struct unpack_options options = unpack_options(L, index);
+    struct unpack_options options = unpack_options(L, index, "unzip");
     return unzip_sink_create(directory(L, index, "unzip"), &options);
 }
 

@@ -397,7 +397,7 @@ static struct sink *create(const struct sink_type *type, const char *directory, 
     u->zip = zip;
     u->spool = -1;
     u->directory = strdup(directory);
-    u->extract = extract_create(directory, options->overwrite, options->strip);
+    u->extract = extract_create(directory, options->overwrite, options->keep_modes, options->strip);
     if (u->directory == NULL || u->extract == NULL) {
         unpack_free(&u->sink);
         return NULL;

@@ -355,6 +355,29 @@ def test_special_bits_are_dropped(plugin, folder):
     assert [oct(stat.S_IMODE(os.stat(folder / "out" / name).st_mode)) for name in ("file", "directory", "locked")] == ["0o755", "0o755", "0o700"]
 
 
+def test_permissions_are_kept_whatever_the_umask_is_when_wanted(folder):
+    with tarfile.open(folder / "archive.tar", "w") as archive:
+        for name, kind, mode in ("before", tarfile.DIRTYPE, 0o775), ("file", tarfile.REGTYPE, 0o7666), ("implied/file", tarfile.REGTYPE, 0o444), (
+                "later/file", tarfile.REGTYPE, 0o640), ("later", tarfile.DIRTYPE, 0o777):
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.mode = kind, mode
+            archive.addfile(entry)
+    with zipfile.ZipFile(folder / "archive.zip", "w") as archive:
+        info = zipfile.ZipInfo("file")
+        info.create_system, info.external_attr = 3, 0o100666 << 16
+        archive.writestr(info, b"")
+    modes = lambda: [oct(stat.S_IMODE(path.stat().st_mode)) for path in sorted((folder / "out").rglob("*"))]
+    with Plugin(runner(), umask=0o077) as plugin:
+        for options, expected in ("permissions = 'keep'", ["0o775", "0o666", "0o755", "0o444", "0o777", "0o640"]), (
+                "", ["0o700", "0o600", "0o700", "0o400", "0o700", "0o600"]):
+            plugin.run(untar(plugin, folder, options))
+            assert modes() == expected
+            shutil.rmtree(folder / "out")
+        plugin.run(unzip(folder, "permissions = 'keep'"))
+        assert modes() == ["0o666"]
+        assert 'ocm.unzip: permissions: expected "umask" or "keep", got "all"' in plugin.run_error(unzip(folder, "permissions = 'all'"))
+
+
 def test_existing_files_are_replaced_only_when_wanted(plugin, folder):
     archive_of(folder, ("d/new", b"new"), ("d/old", b"replaced"), ("other/file", b"more"))
     (folder / "out/d").mkdir(parents=True)
