@@ -40,7 +40,7 @@ function ocm.zip(directory, options) end
 ---@field overwrite? boolean files that exist are replaced; otherwise they are an error. By default false
 ---@field strip? integer so many leading components of the names are dropped, and entries that nothing is left of
 ---@field files? integer entries, at most; by default 1,000,000
----@field bytes? integer in all files together, at most; by default no limit. `ocm.limit` before it counts the archive's own
+---@field bytes? integer in all files together, a hard link counted as the file that it is, at most; by default no limit. `ocm.limit` before it counts the archive's own
 ---@field links? boolean symbolic and (of a tar) hard links are made if they stay inside; otherwise they are errors. By default false
 ---@field permissions? "umask"|"keep" the permission bits as the umask leaves them (the default), or as the archive has them
 

@@ -337,10 +337,12 @@ static int open_target(struct extract *x, const char *name, const char *target, 
     return -1;
 }
 
-bool extract_hard_link(struct extract *x, const char *name, const char *target, struct error *e)
+bool extract_hard_link(struct extract *x, const char *name, const char *target, uint64_t *size, struct error *e)
 {
     const char *last;
     char from[NAME_MAX + 1];
+    struct stat status;
+    *size = 0;
     if (!place(x, name, &last, e))
         return false;
     if (*last == '\0')
@@ -351,6 +353,8 @@ bool extract_hard_link(struct extract *x, const char *name, const char *target, 
     bool ok = true;
     while (ok && linkat(fd, from, x->parent_fd, last, 0) != 0)
         ok = replace(x, last, name, e);
+    if (ok && fstatat(x->parent_fd, last, &status, AT_SYMLINK_NOFOLLOW) == 0)
+        *size = (uint64_t)status.st_size;
     if (fd != x->stage)
         close(fd);
     return ok;

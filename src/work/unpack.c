@@ -207,7 +207,12 @@ static bool unpack_link(struct unpack *u, struct archive_entry *entry, const cha
         return fail_entry(u, entry, e, EPERM, "a link is refused (links = true makes those that stay inside)");
     if (target == NULL)
         return fail_entry(u, entry, e, EBADMSG, "a link without a target");
-    return (hard != NULL ? extract_hard_link(u->extract, name, target, e) : extract_symbolic_link(u->extract, name, target, e)) || fail_again(u, e);
+    uint64_t size = 0;
+    if (hard != NULL ? !extract_hard_link(u->extract, name, target, &size, e) : !extract_symbolic_link(u->extract, name, target, e))
+        return fail_again(u, e);
+    bool ok = within(u, entry, size, e); /* whoever reads the files reads it once more */
+    u->bytes += ok ? size : 0;
+    return ok;
 }
 
 static bool unpack_entry(struct unpack *u, struct archive_entry *entry, struct error *e)

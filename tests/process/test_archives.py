@@ -307,6 +307,7 @@ HOSTILE = [
     ([("x/" * 257 + "y", b"deep")], "", "it is more than 256 directories deep"),
     ([("n" * 256, b"long")], "", "File name too long"),
     ([("a", b"12345"), ("b", b"67890")], "bytes = 13", 'entry "b": there are more than 13 bytes in this archive'),
+    ([("a", b"12345"), ("b", tarfile.LNKTYPE, "a"), ("c", tarfile.LNKTYPE, "b")], "bytes = 14, links = true", 'entry "c": there are more than 14 bytes in this archive'),
     ([("a", b""), ("b", b""), ("c", b"")], "files = 3", 'entry "c": there are more than 3 entries in this archive'),
 ]
 
