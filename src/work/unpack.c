@@ -339,6 +339,14 @@ static bool read_rest(struct unpack *u, struct error *e)
     return true;
 }
 
+/* A zip of nothing but its end, which libarchive does not know for one. */
+static bool is_empty_zip(const struct unpack *u)
+{
+    static const char end[20] = "PK\5\6"; /* no disks, no entries; the length of a comment follows */
+    char start[sizeof end];
+    return u->zip && pread(u->spool, start, sizeof start, 0) == (ssize_t)sizeof start && memcmp(start, end, sizeof end) == 0;
+}
+
 static bool unpack(struct unpack *u, struct error *e)
 {
     struct error why;
@@ -351,6 +359,8 @@ static bool unpack(struct unpack *u, struct error *e)
         return fail(u, e, ENOMEM, "out of memory");
     if (u->zip && !spool_all(u, e))
         return false;
+    if (is_empty_zip(u))
+        return extract_open(u->extract, e) || fail_again(u, e);
     if (!open_archive(u, e))
         return false;
     return (extract_open(u->extract, e) || fail_again(u, e)) && unpack_all(u, e) && read_rest(u, e);

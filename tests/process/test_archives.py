@@ -563,6 +563,14 @@ def test_what_is_no_zip_is_an_error(plugin, folder):
     assert left(folder) == []
 
 
+@pytest.mark.parametrize("comment", [b"", b"nothing here"])
+def test_an_empty_zip_is_an_empty_directory(plugin, folder, comment):
+    with zipfile.ZipFile(folder / "archive.zip", "w") as archive:
+        archive.comment = comment
+    [result] = plugin.run(unzip(folder))
+    assert (result["entries"], os.listdir(folder / "out")) == (0, [])
+
+
 def test_a_bomb_of_a_zip_ends_at_its_limit(plugin, folder):
     with zipfile.ZipFile(folder / "archive.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("zeros", bytes(100_000_000))
