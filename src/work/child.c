@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -19,6 +20,7 @@ enum { FIRST_FREE = 3, SUBCOMMAND_MAX = 32, NAME_SIZE = 96 };
 struct command {
     char **argv, **environment;
     char *cwd; /* NULL: ours */
+    uint64_t memory; /* bytes of address space; 0: as many as we may have */
     char name[NAME_SIZE];
 };
 
@@ -126,6 +128,8 @@ void command_free(struct command *command)
     free(command);
 }
 
+void command_limit_memory(struct command *command, uint64_t bytes) { command->memory = bytes; }
+
 const char *command_name(const struct command *command) { return command->name; }
 
 /* ---- starting ---- */
@@ -207,6 +211,13 @@ static int spawn(pid_t *pid, const struct command *command, const int theirs[3])
     return failed;
 }
 
+/* From outside, since posix_spawn has no such attribute: the program has begun, but has not got far. */
+static bool limit_memory(const struct child *child, const struct command *command, struct error *e)
+{
+    struct rlimit limit = {command->memory, command->memory};
+    return command->memory == 0 || prlimit(child->pid, RLIMIT_AS, &limit, NULL) == 0 || error_errno(e, errno, "%s: memory", command->name);
+}
+
 /* posix_spawn tells neither whether the folder was wrong or the program, nor where that was looked for. */
 static bool explain(const struct command *command, int code, struct error *e)
 {
@@ -243,6 +254,10 @@ bool child_start(struct child *child, const struct command *command, bool feed, 
         want_statuses();
         int code = spawn(&child->pid, command, (const int[]){in[0], out[1], err[1]});
         ok = code == 0 || explain(command, code, e);
+        if (ok && !limit_memory(child, command, e)) {
+            child_end(child, 0);
+            ok = false;
+        }
     }
     close_one(&in[0]);
     close_one(&out[1]);

@@ -7,6 +7,7 @@
 #include "base/error.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /* What to run. Everything is copied; NULL-terminated lists of strings. */
@@ -17,6 +18,9 @@ struct command;
  * NULL: no memory. */
 struct command *command_create(const char *const *argv, const char *const *changes, bool inherit, const char *cwd);
 void command_free(struct command *command); /* NULL: nothing */
+
+/* The most bytes of address space that the program gets (RLIMIT_AS), and each that it starts. */
+void command_limit_memory(struct command *command, uint64_t bytes);
 
 /* For logs and errors: the program's name, and its first argument if that looks like a subcommand ("git archive"). Arguments may be
  * secrets: nothing else of them is ever told. */

@@ -84,6 +84,14 @@ function TestExec.test_its_environment_and_folder()
   fails("no-such-program: No such file or directory in PATH (", ocm.exec, { "no-such-program" })
 end
 
+function TestExec.test_its_memory_is_bounded()
+  local script = "until [ $(ulimit -v) != unlimited ]; do :; done; head -c 200M /dev/zero | tail -c 200M | wc -c"
+  unit.assertEquals(ocm.exec { "sh", "-c", script, memory = 1 << 30 }.stdout, "209715200\n")
+  unit.assertStrContains(ocm.exec { "sh", "-c", script, memory = 100 << 20 }.stderr, "memory exhausted")
+  local limited = ocm.exec { "sh", "-c", "until [ $(ulimit -v) = 102400 ]; do :; done", memory = 100 << 20, timeout = 30 }
+  unit.assertEquals(limited.status, 0)
+end
+
 function TestExec.test_what_is_kept_is_bounded()
   fails("ocm.exec: stdout: more than 1,000 bytes: raise max, or give a sink", ocm.exec, { "yes", max = 1000 })
   unit.assertEquals(#ocm.exec { "head", "-c", 1000, "/dev/zero", max = 1000 }.stdout, 1000)
@@ -100,6 +108,7 @@ function TestExec.test_misuse_raises()
   fails("argument 0: it holds a NUL byte", ocm.exec, { "cat\0" })
   fails('unknown option "timout", did you mean "timeout"?', ocm.exec, { "cat", timout = 1 })
   fails("timeout: expected a number from 0", ocm.exec, { "cat", timeout = -1 })
+  fails("memory: expected an integer from 0", ocm.exec, { "cat", memory = -1 })
   fails("inherit: expected boolean, got string", ocm.exec, { "cat", inherit = "no" })
   fails("cwd: expected string, got boolean", ocm.exec, { "cat", cwd = true })
   fails("cwd: expected a string without a NUL byte", ocm.exec, { "cat", cwd = "a\0b" })
