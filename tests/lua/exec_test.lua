@@ -87,7 +87,7 @@ end
 function TestExec.test_its_memory_is_bounded()
   local script = "until [ $(ulimit -v) != unlimited ]; do :; done; head -c 200M /dev/zero | tail -c 200M | wc -c"
   unit.assertEquals(ocm.exec { "sh", "-c", script, memory = 1 << 30 }.stdout, "209715200\n")
-  unit.assertStrContains(ocm.exec { "sh", "-c", script, memory = 100 << 20 }.stderr, "memory exhausted")
+  unit.assertStrContains(ocm.exec { "sh", "-c", script, memory = 100 << 20, env = { LC_ALL = "C" } }.stderr, "memory exhausted")
   local limited = ocm.exec { "sh", "-c", "until [ $(ulimit -v) = 102400 ]; do :; done", memory = 100 << 20, timeout = 30 }
   unit.assertEquals(limited.status, 0)
 end
