@@ -1,4 +1,4 @@
---- Archives as parts of a pipe: a directory as tar, and sinks that extract (work/tar.c, work/unpack.c).
+--- Archives as parts of a pipe: a directory as tar or zip, and sinks that extract (work/tar.c, work/unpack.c).
 
 local constructor = require "ocm.part".constructor
 
@@ -12,14 +12,19 @@ archive.tar = constructor {
   },
 }
 
-archive.untar = constructor {
-  name = "untar", first = "directory", positional = true,
-  options = { directory = "string", overwrite = "boolean?", links = "boolean?", strip = "integer?", files = "integer?", bytes = "integer?" },
+archive.zip = constructor {
+  name = "zip", first = "directory", positional = true,
+  options = {
+    directory = "string", include = "table?", exclude = "table?", globs = "string?", links = "string?", preserveDir = "boolean?", permissions = "string?",
+    level = "integer?",
+  },
 }
 
-archive.unzip = constructor {
-  name = "unzip", first = "directory", positional = true,
-  options = { directory = "string", overwrite = "boolean?", strip = "integer?", files = "integer?", bytes = "integer?" },
+local unpack = {
+  directory = "string", overwrite = "boolean?", links = "boolean?", permissions = "string?", strip = "integer?", files = "integer?", bytes = "integer?",
 }
+
+archive.untar = constructor { name = "untar", first = "directory", positional = true, options = unpack }
+archive.unzip = constructor { name = "unzip", first = "directory", positional = true, options = unpack }
 
 return archive

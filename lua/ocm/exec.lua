@@ -6,7 +6,7 @@ local suggest = require "ocm.suggest"
 
 local MOST = 16 << 20
 
-local shared = { cwd = "string?", env = "table?", timeout = "number?" }
+local shared = { cwd = "string?", env = "table?", inherit = "boolean?", memory = "integer?", timeout = "number?" }
 local alone = { stdin = "any?", stdout = "any?", stderr = "any?", max = "integer?", check = "boolean?" }
 
 local function options(own)

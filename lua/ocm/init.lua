@@ -20,7 +20,7 @@ local lazy = {
   identity_of = "ocm.identity", expand = "ocm.expand",
   gzip = "ocm.codec", gunzip = "ocm.codec", zstd = "ocm.codec", unzstd = "ocm.codec", xz = "ocm.codec", unxz = "ocm.codec",
   bzip2 = "ocm.codec", bunzip2 = "ocm.codec", decompress = "ocm.codec",
-  tar = "ocm.archive", untar = "ocm.archive", unzip = "ocm.archive",
+  tar = "ocm.archive", untar = "ocm.archive", unzip = "ocm.archive", zip = "ocm.archive",
   crypto = "=ocm.crypto",
   descriptor = "=ocm.descriptor",
 }

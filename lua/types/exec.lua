@@ -20,6 +20,8 @@ local ocm = {}
 ---@field [integer] string|number the program, then its arguments; a NUL byte in one raises
 ---@field cwd? string the folder that it runs in; by default the plugin's
 ---@field env? table<string, string|number|false> changes in the environment, which is else the plugin's own; false removes a variable
+---@field inherit? boolean false: the environment is empty but for `env`, so that nothing leaks (the program is still looked for in the plugin's PATH). By default true
+---@field memory? integer the most bytes of address space that the program gets, and each that it starts (RLIMIT_AS), from a moment after its start: then its allocations fail. By default, and for 0, as many as the plugin may have
 ---@field timeout? number seconds, then it is ended, and fails; by default, and for 0, none. Time that the rest of a pipe takes counts, too
 
 ---@class ocm.ExecOptions : ocm.Command

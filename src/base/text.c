@@ -1,7 +1,6 @@
 /* See text.h. */
 #include "base/text.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -40,4 +39,12 @@ const char *name_text(const char *name, char out[NAME_TEXT_SIZE])
     }
     out[length] = '\0';
     return out;
+}
+
+bool name_is_utf8(const char *name)
+{
+    size_t bytes = 1;
+    for (const unsigned char *s = (const unsigned char *)name; *s != '\0' && bytes > 0; s += bytes)
+        bytes = character(s);
+    return bytes > 0;
 }

@@ -57,7 +57,7 @@ static int l_start(lua_State *L)
     struct child *child = lua_newuserdatauv(L, sizeof *child, 0);
     *child = (struct child){.in = -1, .out = -1, .err = -1};
     luaL_setmetatable(L, child_type);
-    struct command *command = command_create(argv, changes, NULL);
+    struct command *command = command_create(argv, changes, true, NULL);
     if (command == NULL)
         return luaL_error(L, "not enough memory");
     bool ok = child_start(child, command, false, &e);

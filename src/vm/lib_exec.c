@@ -43,13 +43,16 @@ static struct stream *make(lua_State *L, int index, struct exec_options options)
     bool changed = lua_getfield(L, index, "changes") != LUA_TNIL;
     const char *const *changes = changed ? push_strings(L, index, "changes") : NULL;
     const char *cwd = part_string(L, index, "cwd");
+    uint64_t memory = (uint64_t)part_integer(L, index, "memory", 0, LUA_MAXINTEGER, 0);
     options.timeout = part_number(L, index, "timeout", 0, TIMEOUT_MOST, 0);
     if (lua_getfield(L, index, "stderr") != LUA_TNIL) {
         options.errors = part_sink(L, lua_gettop(L));
         if (options.errors == NULL)
             return NULL;
     }
-    options.command = command_create(argv, changes, cwd);
+    options.command = command_create(argv, changes, part_boolean(L, index, "inherit", true), cwd);
+    if (options.command != NULL)
+        command_limit_memory(options.command, memory);
     struct stream *stream = exec_create(options);
     lua_settop(L, top);
     return stream;

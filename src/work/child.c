@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -19,6 +20,7 @@ enum { FIRST_FREE = 3, SUBCOMMAND_MAX = 32, NAME_SIZE = 96 };
 struct command {
     char **argv, **environment;
     char *cwd; /* NULL: ours */
+    uint64_t memory; /* bytes of address space; 0: as many as we may have */
     char name[NAME_SIZE];
 };
 
@@ -73,9 +75,9 @@ static char **copy_list(const char *const *list)
     return copy;
 }
 
-static char **merge_environment(const char *const *changes)
+static char **merge_environment(const char *const *changes, bool inherit)
 {
-    const char *const *ours = (const char *const *)environ;
+    const char *const *ours = inherit ? (const char *const *)environ : NULL;
     size_t length = 0, before = count(ours), more = count(changes);
     char **merged = calloc(before + more + 1, sizeof *merged);
     bool ok = merged != NULL;
@@ -97,13 +99,13 @@ static bool is_subcommand(const char *argument)
     return length > 0 && length <= SUBCOMMAND_MAX && argument[length] == '\0' && argument[0] != '-';
 }
 
-struct command *command_create(const char *const *argv, const char *const *changes, const char *cwd)
+struct command *command_create(const char *const *argv, const char *const *changes, bool inherit, const char *cwd)
 {
     struct command *command = calloc(1, sizeof *command);
     if (command == NULL)
         return NULL;
     command->argv = copy_list(argv);
-    command->environment = merge_environment(changes);
+    command->environment = merge_environment(changes, inherit);
     command->cwd = cwd != NULL ? strdup(cwd) : NULL;
     if (command->argv == NULL || command->environment == NULL || (cwd != NULL && command->cwd == NULL)) {
         command_free(command);
@@ -125,6 +127,8 @@ void command_free(struct command *command)
     free(command->cwd);
     free(command);
 }
+
+void command_limit_memory(struct command *command, uint64_t bytes) { command->memory = bytes; }
 
 const char *command_name(const struct command *command) { return command->name; }
 
@@ -207,6 +211,13 @@ static int spawn(pid_t *pid, const struct command *command, const int theirs[3])
     return failed;
 }
 
+/* From outside, since posix_spawn has no such attribute: the program has begun, but has not got far. */
+static bool limit_memory(const struct child *child, const struct command *command, struct error *e)
+{
+    struct rlimit limit = {command->memory, command->memory};
+    return command->memory == 0 || prlimit(child->pid, RLIMIT_AS, &limit, NULL) == 0 || error_errno(e, errno, "%s: memory", command->name);
+}
+
 /* posix_spawn tells neither whether the folder was wrong or the program, nor where that was looked for. */
 static bool explain(const struct command *command, int code, struct error *e)
 {
@@ -243,6 +254,10 @@ bool child_start(struct child *child, const struct command *command, bool feed, 
         want_statuses();
         int code = spawn(&child->pid, command, (const int[]){in[0], out[1], err[1]});
         ok = code == 0 || explain(command, code, e);
+        if (ok && !limit_memory(child, command, e)) {
+            child_end(child, 0);
+            ok = false;
+        }
     }
     close_one(&in[0]);
     close_one(&out[1]);

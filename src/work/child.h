@@ -7,16 +7,20 @@
 #include "base/error.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /* What to run. Everything is copied; NULL-terminated lists of strings. */
 struct command;
 
 /* argv[0]: the program, looked for as execvp does in this process's PATH; not a shell.  `changes`: "NAME=value" sets a variable of the
- * child's environment, which is otherwise this process's, "NAME" removes one; NULL: none.  `cwd` NULL: this process's.  Main thread.
+ * child's environment, which is otherwise this process's (`inherit`) or empty, "NAME" removes one; NULL: none.  `cwd` NULL: this process's.  Main thread.
  * NULL: no memory. */
-struct command *command_create(const char *const *argv, const char *const *changes, const char *cwd);
+struct command *command_create(const char *const *argv, const char *const *changes, bool inherit, const char *cwd);
 void command_free(struct command *command); /* NULL: nothing */
+
+/* The most bytes of address space that the program gets (RLIMIT_AS), and each that it starts. */
+void command_limit_memory(struct command *command, uint64_t bytes);
 
 /* For logs and errors: the program's name, and its first argument if that looks like a subcommand ("git archive"). Arguments may be
  * secrets: nothing else of them is ever told. */

@@ -16,7 +16,7 @@
 
 struct extract {
     char *directory;
-    bool overwrite, exists; /* exists: the target does */
+    bool overwrite, keep_modes, exists; /* exists: the target does */
     unsigned strip;
     int above;              /* the directory that the stage is in: the target, or its parent; -1: not open */
     int stage;              /* the fresh directory; -1: there is none */
@@ -38,12 +38,13 @@ static bool fail_errno(const char *name, struct error *e) { return fail(name, e,
 
 /* ---- the fresh directory ---- */
 
-struct extract *extract_create(const char *directory, bool overwrite, unsigned strip)
+struct extract *extract_create(const char *directory, bool overwrite, bool keep_modes, unsigned strip)
 {
     struct extract *x = calloc(1, sizeof *x);
     if (x == NULL)
         return NULL;
     x->overwrite = overwrite;
+    x->keep_modes = keep_modes;
     x->strip = strip;
     x->above = x->stage = x->parent_fd = -1;
     x->directory = strdup(directory);
@@ -163,6 +164,11 @@ static bool normalise(const struct extract *x, const char *name, struct buffer *
     return buffer_add(out, '\0') || fail(name, e, ENOMEM, "out of memory");
 }
 
+static bool make_directory(const struct extract *x, int fd, const char *name, unsigned mode)
+{
+    return mkdirat(fd, name, mode) == 0 && (!x->keep_modes || fchmodat(fd, name, mode, 0) == 0);
+}
+
 /* Opens the directory `length` bytes of the normalised path name, below the stage; makes what is missing.  -1: errno says why. */
 static int walk(const struct extract *x, const char *path, size_t length, bool make)
 {
@@ -181,7 +187,7 @@ static int walk(const struct extract *x, const char *path, size_t length, bool m
         errno = ENAMETOOLONG;
         if (fits) {
             inner = openat(fd, component, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-            if (inner < 0 && errno == ENOENT && make && mkdirat(fd, component, 0777) == 0)
+            if (inner < 0 && errno == ENOENT && make && make_directory(x, fd, component, x->keep_modes ? 0755 : 0777))
                 inner = openat(fd, component, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         }
         int code = errno;
@@ -238,14 +244,15 @@ bool extract_directory(struct extract *x, const char *name, unsigned mode, struc
     if (*last == '\0')
         return true;
     mode = (mode & 0777) | 0700;
-    if (mkdirat(x->parent_fd, last, mode) == 0)
+    if (make_directory(x, x->parent_fd, last, mode))
         return true;
     if (errno != EEXIST)
         return fail_errno(name, e);
     if (fstatat(x->parent_fd, last, &status, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISDIR(status.st_mode))
         return fail(name, e, ENOTDIR, "the archive has it twice, and once it is no directory");
     /* it was made for an entry in it, or before: its permissions are the last ones, less the umask, which that directory shows */
-    return fchmodat(x->parent_fd, last, mode & (status.st_mode | 0700), 0) == 0 || fail_errno(name, e);
+    mode &= x->keep_modes ? 0777 : status.st_mode | 0700;
+    return fchmodat(x->parent_fd, last, mode, 0) == 0 || fail_errno(name, e);
 }
 
 bool extract_file(struct extract *x, const char *name, unsigned mode, int *fd, struct error *e)
@@ -259,7 +266,12 @@ bool extract_file(struct extract *x, const char *name, unsigned mode, int *fd, s
     while ((*fd = openat(x->parent_fd, last, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode & 0777)) < 0)
         if (!replace(x, last, name, e))
             return false;
-    return true;
+    if (!x->keep_modes || fchmod(*fd, mode & 0777) == 0)
+        return true;
+    (void)fail_errno(name, e);
+    close(*fd);
+    *fd = -1;
+    return false;
 }
 
 /* Whether a symbolic link in a directory so many components deep stays inside, whatever other such links do. */
@@ -325,10 +337,12 @@ static int open_target(struct extract *x, const char *name, const char *target, 
     return -1;
 }
 
-bool extract_hard_link(struct extract *x, const char *name, const char *target, struct error *e)
+bool extract_hard_link(struct extract *x, const char *name, const char *target, uint64_t *size, struct error *e)
 {
     const char *last;
     char from[NAME_MAX + 1];
+    struct stat status;
+    *size = 0;
     if (!place(x, name, &last, e))
         return false;
     if (*last == '\0')
@@ -339,6 +353,8 @@ bool extract_hard_link(struct extract *x, const char *name, const char *target, 
     bool ok = true;
     while (ok && linkat(fd, from, x->parent_fd, last, 0) != 0)
         ok = replace(x, last, name, e);
+    if (ok && fstatat(x->parent_fd, last, &status, AT_SYMLINK_NOFOLLOW) == 0)
+        *size = (uint64_t)status.st_size;
     if (fd != x->stage)
         close(fd);
     return ok;

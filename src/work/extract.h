@@ -10,24 +10,25 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum { EXTRACT_DEPTH = 256 };
 
 struct extract;
 
-/* Opens nothing yet; the path is copied. `overwrite`: files that exist are replaced. `strip`: so many leading components are dropped. NULL: no memory. */
-struct extract *extract_create(const char *directory, bool overwrite, unsigned strip);
+/* Opens nothing yet; the path is copied. `overwrite`: files that exist are replaced. `keep_modes`: the umask is not applied. `strip`: so many leading components are dropped. NULL: no memory. */
+struct extract *extract_create(const char *directory, bool overwrite, bool keep_modes, unsigned strip);
 
 bool extract_open(struct extract *x, struct error *e);
 
 /* Each of these makes the directories above the entry where they are missing.  An entry that `strip` leaves nothing of is passed over: true, and
- * *fd is -1. `mode`: permission bits; others are dropped, and the umask is applied; directories stay writable for their owner. */
+ * *fd is -1. `mode`: permission bits; others are dropped, and the umask is applied (see keep_modes); directories stay writable for their owner. */
 bool extract_directory(struct extract *x, const char *name, unsigned mode, struct error *e);
 bool extract_file(struct extract *x, const char *name, unsigned mode, int *fd, struct error *e); /* *fd: empty, open for writing, the caller's */
 /* Their targets stay inside: a symbolic link's is relative, with `..` only in front, and no more of them than it has directories above it;
  * a hard link's is a file that was extracted before. */
 bool extract_symbolic_link(struct extract *x, const char *name, const char *target, struct error *e);
-bool extract_hard_link(struct extract *x, const char *name, const char *target, struct error *e);
+bool extract_hard_link(struct extract *x, const char *name, const char *target, uint64_t *size, struct error *e); /* *size: the file's */
 
 /* Makes it all appear in the target. */
 bool extract_commit(struct extract *x, struct error *e);

@@ -1,5 +1,5 @@
 #pragma once
-/* libarchive, loaded at first use: what reading archives takes. Any thread. */
+/* libarchive, loaded at first use: what reading archives and writing zips takes. Any thread. */
 #include "base/error.h"
 
 #include <archive.h>
@@ -27,6 +27,22 @@ struct libarchive {
     la_int64_t (*archive_entry_size)(struct archive_entry *);
     int (*archive_entry_size_is_set)(struct archive_entry *);
     int (*archive_entry_is_encrypted)(struct archive_entry *);
+    struct archive *(*archive_write_new)(void);
+    int (*archive_write_free)(struct archive *);
+    int (*archive_write_set_format_zip)(struct archive *);
+    int (*archive_write_set_format_option)(struct archive *, const char *, const char *, const char *);
+    int (*archive_write_set_bytes_per_block)(struct archive *, int);
+    int (*archive_write_open)(struct archive *, void *, archive_open_callback *, archive_write_callback *, archive_close_callback *);
+    int (*archive_write_header)(struct archive *, struct archive_entry *);
+    la_ssize_t (*archive_write_data)(struct archive *, const void *, size_t);
+    int (*archive_write_close)(struct archive *);
+    struct archive_entry *(*archive_entry_new)(void);
+    void (*archive_entry_free)(struct archive_entry *);
+    struct archive_entry *(*archive_entry_clear)(struct archive_entry *);
+    void (*archive_entry_set_pathname)(struct archive_entry *, const char *);
+    void (*archive_entry_set_mode)(struct archive_entry *, __LA_MODE_T);
+    void (*archive_entry_set_size)(struct archive_entry *, la_int64_t);
+    void (*archive_entry_set_symlink)(struct archive_entry *, const char *);
 };
 
 /* NULL: it is not there; e filled. */

@@ -1,4 +1,4 @@
-/* Walking a directory and writing it as tar: see tar.h.  Worker threads.
+/* Walking a directory and writing it as tar or zip: see tar.h.  Worker threads.
  *
  * The walk is a stack of open directories, each with its sorted names, so nothing is looked up by a path twice.  Each read
  * gives what is pending (headers, padding), then the open file's bytes, then takes a step of the walk. */
@@ -6,6 +6,7 @@
 #include "base/glob.h"
 #include "base/text.h"
 #include "work/tar_header.h"
+#include "work/zip.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -40,6 +41,8 @@ struct tar {
     size_t given;        /* of pending */
     int file;            /* -1: none is open */
     uint64_t size, left; /* of the file */
+    struct zip *zip;     /* NULL: a tar */
+    char *chunk;         /* of a file, on its way into the zip: STREAM_CHUNK bytes */
 };
 
 /* ---- errors ---- */
@@ -73,6 +76,13 @@ static bool fail_errno(const struct tar *t, struct error *e, const char *doing)
     int code = errno;
     char text[NAME_TEXT_SIZE * 2];
     return error_errno(e, code, "%s %s", doing, where(t, text));
+}
+
+/* The zip could not be written, and e says why. */
+static bool fail_zip(const struct tar *t, struct error *e)
+{
+    struct error inner = *e;
+    return fail(t, e, inner.code, inner.message);
 }
 
 /* ---- names ---- */
@@ -178,6 +188,8 @@ static bool add_header(struct tar *t, char kind, const struct stat *status, cons
     if (t->options.normal_modes && kind != '2')
         mode = kind == '5' || (mode & 0100) != 0 ? 0755 : 0644;
     struct tar_entry entry = {.kind = kind, .mode = mode, .size = kind == '0' ? (uint64_t)status->st_size : 0, .name = t->path.data, .target = target};
+    if (t->zip != NULL)
+        return zip_entry(t->zip, &entry, e) || fail_zip(t, e);
     return tar_header(&t->pending, &entry) || fail(t, e, ENOMEM, "out of memory");
 }
 
@@ -247,6 +259,8 @@ static bool step(struct tar *t, struct error *e)
     if (t->depth == 0) {
         static const char end[2 * TAR_BLOCK];
         t->finished = true;
+        if (t->zip != NULL)
+            return zip_end(t->zip, e) || fail_zip(t, e);
         return buffer_append(&t->pending, end, sizeof end) || fail(t, e, ENOMEM, "out of memory");
     }
     struct level *l = &t->levels[t->depth - 1];
@@ -282,6 +296,11 @@ static bool open_root(struct tar *t, struct error *e)
         return fail_errno(t, e, "opening");
     t->levels = calloc(ARCHIVE_DEPTH, sizeof *t->levels);
     bool ok = t->levels != NULL || fail(t, e, ENOMEM, "out of memory");
+    if (ok && t->options.zip) {
+        t->zip = zip_create(&t->pending, t->options.level, e);
+        t->chunk = malloc(STREAM_CHUNK);
+        ok = t->zip != NULL ? t->chunk != NULL || fail(t, e, ENOMEM, "out of memory") : fail_zip(t, e);
+    }
     ok = ok && set_own_path(t, e) && (fstat(fd, &status) == 0 || fail_errno(t, e, "reading"));
     if (!ok || (!t->options.deep && matches(t, t->options.exclude))) { /* all of it is excluded, as the dir input has it */
         close(fd);
@@ -297,11 +316,15 @@ static bool open_root(struct tar *t, struct error *e)
     return true;
 }
 
-/* Bytes of the open file. */
+/* Bytes of the open file: to `data`, or into the zip. */
 static bool read_file(struct tar *t, char *data, size_t size, size_t *got, struct error *e)
 {
     struct stat status;
     ssize_t count = 0;
+    if (t->zip != NULL) {
+        data = t->chunk;
+        size = STREAM_CHUNK;
+    }
     if (t->left > 0) {
         do
             count = read(t->file, data, size < t->left ? size : (size_t)t->left);
@@ -310,8 +333,11 @@ static bool read_file(struct tar *t, char *data, size_t size, size_t *got, struc
             return fail_errno(t, e, "reading");
         if (count == 0)
             return fail(t, e, EAGAIN, "it became shorter while it was read");
-        *got = (size_t)count;
         t->left -= (uint64_t)count;
+        if (t->zip == NULL)
+            *got = (size_t)count;
+        else if (!zip_data(t->zip, data, (size_t)count, e))
+            return fail_zip(t, e);
     }
     if (t->left > 0)
         return true;
@@ -322,7 +348,7 @@ static bool read_file(struct tar *t, char *data, size_t size, size_t *got, struc
     close(t->file);
     t->file = -1;
     static const char zeros[TAR_BLOCK];
-    return buffer_append(&t->pending, zeros, tar_padding(t->size)) || fail(t, e, ENOMEM, "out of memory");
+    return t->zip != NULL || buffer_append(&t->pending, zeros, tar_padding(t->size)) || fail(t, e, ENOMEM, "out of memory");
 }
 
 static bool tar_read(struct stream *s, char *data, size_t size, size_t *got, struct error *e)
@@ -360,6 +386,8 @@ static void tar_free(struct stream *s)
     if (t->file >= 0)
         close(t->file);
     free(t->levels);
+    free(t->chunk);
+    zip_free(t->zip);
     buffer_free(&t->path);
     buffer_free(&t->pending);
     free(t->directory);
@@ -394,12 +422,13 @@ static const char *const *copy(const char *const *globs, const char ***pointers,
 
 struct stream *tar_source_create(const char *path, const struct tar_options *options)
 {
-    static const struct stream_type type = {.name = "tar", .computes = true, .read = tar_read, .free = tar_free};
+    static const struct stream_type tar_type = {.name = "tar", .computes = true, .read = tar_read, .free = tar_free};
+    static const struct stream_type zip_type = {.name = "zip", .computes = true, .read = tar_read, .free = tar_free};
     size_t count = 0, length = measure(options->include, &count) + measure(options->exclude, &count);
     struct tar *t = calloc(1, sizeof *t);
     if (t == NULL)
         return NULL;
-    t->stream.type = &type;
+    t->stream.type = options->zip ? &zip_type : &tar_type;
     t->options = *options;
     t->file = -1;
     t->directory = strdup(path);

@@ -1,9 +1,9 @@
 #pragma once
-/* A directory as a tar archive: a source, the same bytes for the same content, names and permissions.
+/* A directory as a tar archive, or a zip: a source, the same bytes for the same content, names and permissions.
  *
  * The bytes are those that the `dir` input of OCM makes with `reproducible: true`: an entry "./" for the directory itself, then depth
  * first, siblings sorted by the bytes of their names.  Unlike it, symbolic links can be kept or followed.  What is neither file, directory
- * nor link, and a file that changes its size while it is read, is an error.  Memory: the names of one directory a level. */
+ * nor link, and a file that changes its size while it is read, is an error.  Memory: the names of one directory a level; of a zip, see zip.h. */
 #include "work/stream.h"
 
 enum tar_links { TAR_KEEP_LINKS, TAR_FOLLOW_LINKS, TAR_REFUSE_LINKS };
@@ -17,6 +17,8 @@ struct tar_options {
     bool root;        /* an entry for the directory itself */
     bool preserve_dir; /* names begin with the directory's own */
     bool normal_modes; /* of the permissions, only "executable" is kept: 0644 or 0755 */
+    bool zip;
+    int level;         /* of a zip: 0 to 9 */
 };
 
 /* Everything is copied. */

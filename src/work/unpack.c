@@ -203,13 +203,16 @@ static bool unpack_file(struct unpack *u, struct archive_entry *entry, const cha
 static bool unpack_link(struct unpack *u, struct archive_entry *entry, const char *name, struct error *e)
 {
     const char *hard = u->api->archive_entry_hardlink(entry), *target = hard != NULL ? hard : u->api->archive_entry_symlink(entry);
-    if (u->zip)
-        return fail_entry(u, entry, e, EPERM, "symbolic links in zips are refused");
     if (!u->options.links)
         return fail_entry(u, entry, e, EPERM, "a link is refused (links = true makes those that stay inside)");
     if (target == NULL)
         return fail_entry(u, entry, e, EBADMSG, "a link without a target");
-    return (hard != NULL ? extract_hard_link(u->extract, name, target, e) : extract_symbolic_link(u->extract, name, target, e)) || fail_again(u, e);
+    uint64_t size = 0;
+    if (hard != NULL ? !extract_hard_link(u->extract, name, target, &size, e) : !extract_symbolic_link(u->extract, name, target, e))
+        return fail_again(u, e);
+    bool ok = within(u, entry, size, e); /* whoever reads the files reads it once more */
+    u->bytes += ok ? size : 0;
+    return ok;
 }
 
 static bool unpack_entry(struct unpack *u, struct archive_entry *entry, struct error *e)
@@ -336,6 +339,14 @@ static bool read_rest(struct unpack *u, struct error *e)
     return true;
 }
 
+/* A zip of nothing but its end, which libarchive does not know for one. */
+static bool is_empty_zip(const struct unpack *u)
+{
+    static const char end[20] = "PK\5\6"; /* no disks, no entries; the length of a comment follows */
+    char start[sizeof end];
+    return u->zip && pread(u->spool, start, sizeof start, 0) == (ssize_t)sizeof start && memcmp(start, end, sizeof end) == 0;
+}
+
 static bool unpack(struct unpack *u, struct error *e)
 {
     struct error why;
@@ -348,6 +359,8 @@ static bool unpack(struct unpack *u, struct error *e)
         return fail(u, e, ENOMEM, "out of memory");
     if (u->zip && !spool_all(u, e))
         return false;
+    if (is_empty_zip(u))
+        return extract_open(u->extract, e) || fail_again(u, e);
     if (!open_archive(u, e))
         return false;
     return (extract_open(u->extract, e) || fail_again(u, e)) && unpack_all(u, e) && read_rest(u, e);
@@ -399,7 +412,7 @@ static struct sink *create(const struct sink_type *type, const char *directory, 
     u->zip = zip;
     u->spool = -1;
     u->directory = strdup(directory);
-    u->extract = extract_create(directory, options->overwrite, options->strip);
+    u->extract = extract_create(directory, options->overwrite, options->keep_modes, options->strip);
     if (u->directory == NULL || u->extract == NULL) {
         unpack_free(&u->sink);
         return NULL;

@@ -11,7 +11,8 @@
 
 struct unpack_options {
     bool overwrite;
-    bool links;    /* tar: symbolic and hard links are made, if they stay inside */
+    bool links;    /* symbolic and (tar) hard links are made, if they stay inside */
+    bool keep_modes; /* permissions are the archive's, whatever the umask is */
     unsigned strip; /* leading components of names that are dropped */
     uint64_t files; /* entries, at most */
     uint64_t bytes; /* in files, at most */

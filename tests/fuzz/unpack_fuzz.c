@@ -1,4 +1,5 @@
-/* Any bytes as an archive: the first says how (bit 0: zip; 1: links; 2: overwrite; 3: strip a component; 4: decompress first; 5: the directory exists).
+/* Any bytes as an archive: the first says how (bit 0: zip; 1: links; 2: overwrite; 3: strip a component; 4: decompress first; 5: the directory exists;
+ * 6: permissions are kept).
  *
  * What must hold: beside the directory nothing appears; what failed leaves nothing; no link in it leads outside; nothing in it is a
  * device, a fifo or has a special bit. */
@@ -80,7 +81,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0)
         return 0;
     uint8_t how = data[0];
-    const struct unpack_options options = {.overwrite = (how & 4) != 0, .links = (how & 2) != 0, .strip = (how & 8) != 0, .files = 100, .bytes = 1 << 20};
+    const struct unpack_options options = {.overwrite = (how & 4) != 0, .links = (how & 2) != 0, .keep_modes = (how & 64) != 0, .strip = (how & 8) != 0, .files = 100, .bytes = 1 << 20};
     struct stream *source = bytes_source_create((const char *)data + 1, size - 1), *last = source;
     struct stream *stage = how & 16 ? detect_stage_create() : NULL;
     struct sink *sink = how & 1 ? unzip_sink_create(target, &options) : untar_sink_create(target, &options);

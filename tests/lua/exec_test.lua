@@ -82,8 +82,18 @@ function TestExec.test_its_environment_and_folder()
   local dir = folder()
   local result = ocm.exec { "sh", "-c", 'pwd -P; echo "$A|${HOME-none}|$B|${PATH:+path}"', cwd = dir, env = { A = "a=b\n", HOME = false, B = 5 } }
   unit.assertEquals(result.stdout, ocm.exec { "realpath", dir }.stdout .. "a=b\n|none|5|path\n")
+  unit.assertEquals(ocm.exec { "env", inherit = false, env = { A = 1 } }.stdout, "A=1\n")
+  unit.assertEquals(ocm.exec { "env", inherit = false }.stdout, "")
   fails("cat: cwd /no/such: No such file or directory", ocm.exec, { "cat", cwd = "/no/such" })
   fails("no-such-program: No such file or directory in PATH (", ocm.exec, { "no-such-program" })
+end
+
+function TestExec.test_its_memory_is_bounded()
+  local script = "until [ $(ulimit -v) != unlimited ]; do :; done; head -c 200M /dev/zero | tail -c 200M | wc -c"
+  unit.assertEquals(ocm.exec { "sh", "-c", script, memory = 1 << 30 }.stdout, "209715200\n")
+  unit.assertStrContains(ocm.exec { "sh", "-c", script, memory = 100 << 20, env = { LC_ALL = "C" } }.stderr, "memory exhausted")
+  local limited = ocm.exec { "sh", "-c", "until [ $(ulimit -v) = 102400 ]; do :; done", memory = 100 << 20, timeout = 30 }
+  unit.assertEquals(limited.status, 0)
 end
 
 function TestExec.test_what_is_kept_is_bounded()
@@ -102,6 +112,8 @@ function TestExec.test_misuse_raises()
   fails("argument 0: it holds a NUL byte", ocm.exec, { "cat\0" })
   fails('unknown option "timout", did you mean "timeout"?', ocm.exec, { "cat", timout = 1 })
   fails("timeout: expected a number from 0", ocm.exec, { "cat", timeout = -1 })
+  fails("memory: expected an integer from 0", ocm.exec, { "cat", memory = -1 })
+  fails("inherit: expected boolean, got string", ocm.exec, { "cat", inherit = "no" })
   fails("cwd: expected string, got boolean", ocm.exec, { "cat", cwd = true })
   fails("cwd: expected a string without a NUL byte", ocm.exec, { "cat", cwd = "a\0b" })
   fails("env.A: expected a string or a number, got boolean", ocm.exec, { "cat", env = { A = true } })

@@ -65,6 +65,9 @@ function TestPipe.test_what_fails_leaves_nothing_and_says_what()
   fails("oh no", ocm.bytes(big), ocm.map(function() error("oh no", 0) end), target)
   fails("string: more than 3 bytes", ocm.bytes "hello", ocm.tee(ocm.string(3)), target)
   fails("creating /no/such/target", ocm.bytes "hello", ocm.tee(target), "/no/such/target")
+  local file = ocm.tempfile()
+  fails("limit of bytes: more than 3,000,000 bytes", ocm.bytes(big), ocm.limit(3000000), file)
+  unit.assertEquals(lfs.attributes(file:path(), "size"), 0)
   fails("a line is longer than 1,048,576 bytes", ocm.bytes(("x"):rep(2000000)), ocm.lines(print), target)
 end
 

@@ -307,6 +307,7 @@ HOSTILE = [
     ([("x/" * 257 + "y", b"deep")], "", "it is more than 256 directories deep"),
     ([("n" * 256, b"long")], "", "File name too long"),
     ([("a", b"12345"), ("b", b"67890")], "bytes = 13", 'entry "b": there are more than 13 bytes in this archive'),
+    ([("a", b"12345"), ("b", tarfile.LNKTYPE, "a"), ("c", tarfile.LNKTYPE, "b")], "bytes = 14, links = true", 'entry "c": there are more than 14 bytes in this archive'),
     ([("a", b""), ("b", b""), ("c", b"")], "files = 3", 'entry "c": there are more than 3 entries in this archive'),
 ]
 
@@ -353,6 +354,29 @@ def test_special_bits_are_dropped(plugin, folder):
         archive.addfile(tarfile.TarInfo("locked/file"))
     plugin.run(untar(plugin, folder))
     assert [oct(stat.S_IMODE(os.stat(folder / "out" / name).st_mode)) for name in ("file", "directory", "locked")] == ["0o755", "0o755", "0o700"]
+
+
+def test_permissions_are_kept_whatever_the_umask_is_when_wanted(folder):
+    with tarfile.open(folder / "archive.tar", "w") as archive:
+        for name, kind, mode in ("before", tarfile.DIRTYPE, 0o775), ("file", tarfile.REGTYPE, 0o7666), ("implied/file", tarfile.REGTYPE, 0o444), (
+                "later/file", tarfile.REGTYPE, 0o640), ("later", tarfile.DIRTYPE, 0o777):
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.mode = kind, mode
+            archive.addfile(entry)
+    with zipfile.ZipFile(folder / "archive.zip", "w") as archive:
+        info = zipfile.ZipInfo("file")
+        info.create_system, info.external_attr = 3, 0o100666 << 16
+        archive.writestr(info, b"")
+    modes = lambda: [oct(stat.S_IMODE(path.stat().st_mode)) for path in sorted((folder / "out").rglob("*"))]
+    with Plugin(runner(), umask=0o077) as plugin:
+        for options, expected in ("permissions = 'keep'", ["0o775", "0o666", "0o755", "0o444", "0o777", "0o640"]), (
+                "", ["0o700", "0o600", "0o700", "0o400", "0o700", "0o600"]):
+            plugin.run(untar(plugin, folder, options))
+            assert modes() == expected
+            shutil.rmtree(folder / "out")
+        plugin.run(unzip(folder, "permissions = 'keep'"))
+        assert modes() == ["0o666"]
+        assert 'ocm.unzip: permissions: expected "umask" or "keep", got "all"' in plugin.run_error(unzip(folder, "permissions = 'all'"))
 
 
 def test_existing_files_are_replaced_only_when_wanted(plugin, folder):
@@ -517,7 +541,7 @@ def zip_of(folder, name, content=b"content", mode=0, flag=0, **changes):
 @pytest.mark.parametrize("arguments, message", [
     (dict(name="../evil"), 'entry "../evil": a name with ".." is refused'),
     (dict(name="/evil"), 'entry "/evil": an absolute name is refused'),
-    (dict(name="link", content=b"/etc", mode=0o120777), 'entry "link": symbolic links in zips are refused'),
+    (dict(name="link", content=b"d", mode=0o120777), 'entry "link": a link is refused (links = true makes'),
     (dict(name="secret", flag=1), 'entry "secret": it is encrypted'),
     (dict(name="liar", size=3), 'entry "liar": '),
     (dict(name="liar", size=30), 'entry "liar": '),
@@ -539,8 +563,100 @@ def test_what_is_no_zip_is_an_error(plugin, folder):
     assert left(folder) == []
 
 
+@pytest.mark.parametrize("comment", [b"", b"nothing here"])
+def test_an_empty_zip_is_an_empty_directory(plugin, folder, comment):
+    with zipfile.ZipFile(folder / "archive.zip", "w") as archive:
+        archive.comment = comment
+    [result] = plugin.run(unzip(folder))
+    assert (result["entries"], os.listdir(folder / "out")) == (0, [])
+
+
 def test_a_bomb_of_a_zip_ends_at_its_limit(plugin, folder):
     with zipfile.ZipFile(folder / "archive.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("zeros", bytes(100_000_000))
     assert 'entry "zeros": there are more than 1,000,000 bytes' in plugin.run_error(unzip(folder, "bytes = 1000000"))
     assert left(folder) == []
+
+
+def test_links_in_zips_that_stay_inside_are_made_when_wanted(plugin, folder):
+    (folder / "tree/d").mkdir(parents=True)
+    (folder / "tree/file").write_text("x")
+    (folder / "tree/d/up").symlink_to("../file")
+    (folder / "tree/to nowhere").symlink_to("a" * 200)  # which zip deflates
+    subprocess.run([tool("zip"), "-qry", folder / "archive.zip", "."], cwd=folder / "tree", check=True)
+    plugin.run(unzip(folder, "links = true"))
+    assert contents(folder / "out") == contents(folder / "tree")
+    shutil.rmtree(folder / "tree"), shutil.rmtree(folder / "out")
+    for target in "/etc/passwd", "../outside":
+        zip_of(folder, "link", content=target.encode(), mode=0o120777)
+        assert f'entry "link": its link to "{target}" leads outside' in plugin.run_error(unzip(folder, "links = true"))
+        assert left(folder) == []
+
+
+# ---- zip, made ----
+
+@pytest.fixture
+def named(tree):
+    """The tree without the name that a zip has no place for."""
+    os.unlink(bytes(tree / "bad-") + b"\xff")
+    (tree / "link").symlink_to("docs/guide.md")
+    (tree / "docs/up").symlink_to("../a.txt")
+    return tree
+
+
+@pytest.mark.parametrize("program", [["unzip", "-q"], ["bsdtar", "-xpf"]])
+@pytest.mark.parametrize("options", ["", "level = 0", "level = 9"])
+def test_the_tools_extract_what_zip_makes(plugin, folder, named, program, options):
+    (named / "new\nline").unlink()  # unzip writes "new^Jline"
+    plugin.run(f'ocm.pipe(ocm.zip("{named}", {{ {options} }}), "{folder}/archive.zip")')
+    (folder / "out").mkdir()
+    subprocess.run([tool(program[0]), *program[1:], folder / "archive.zip"], cwd=folder / "out", check=True, env={**os.environ, "LC_ALL": "C.UTF-8"})
+    assert contents(folder / "out") == contents(named)
+
+
+def test_zip_and_unzip_are_each_other_s_inverse(plugin, folder, named):
+    plugin.run(f'ocm.pipe(ocm.zip("{named}"), ocm.unzip("{folder}/out", {{ links = true }}))')
+    assert contents(folder / "out") == contents(named)
+
+
+def test_a_zip_has_the_same_bytes_whenever_and_wherever_it_is_made(plugin, folder, named):
+    plugin.run(f'ocm.pipe(ocm.zip("{named}"), "{folder}/archive.zip")')
+    shutil.copytree(named, folder / "copy", symlinks=True)
+    os.utime(folder / "copy/a.txt", (2_000_000_000, 2_000_000_000))
+    with Plugin(runner(), env={"TZ": "Asia/Tokyo", "LC_ALL": "C"}) as other:
+        other.run(f'ocm.pipe(ocm.zip("{folder}/copy"), "{folder}/archive-2.zip")')
+    assert (folder / "archive.zip").read_bytes() == (folder / "archive-2.zip").read_bytes()
+    infos = zipfile.ZipFile(folder / "archive.zip").infolist()
+    assert {info.date_time for info in infos} == {(1980, 1, 1, 0, 0, 0)}
+    assert [info.filename for info in infos if "/" not in info.filename.rstrip("/")] == sorted(
+        [name + "/" * (named / name).is_dir() for name in os.listdir(named)], key=lambda name: name.rstrip("/").encode())
+
+
+def test_zip_takes_the_options_of_tar(plugin, folder, named):
+    options = "globs = 'deep', include = { '*.md' }, permissions = 'executable', preserveDir = true"
+    plugin.run(f'ocm.pipe(ocm.zip("{named}", {{ {options} }}), "{folder}/archive.zip")')
+    infos = zipfile.ZipFile(folder / "archive.zip").infolist()
+    assert [(info.filename, oct(info.external_attr >> 16)) for info in infos] == [
+        ("tree/docs/deep/notes.md", "0o100644"), ("tree/docs/guide.md", "0o100644")]
+    plugin.run(f'ocm.pipe(ocm.zip("{named}", {{ exclude = {{ "*" }} }}), "{folder}/archive.zip")')
+    assert zipfile.ZipFile(folder / "archive.zip").infolist() == []
+
+
+def test_what_cannot_be_zipped_is_named(plugin, folder, tree):
+    assert plugin.run_error(f'ocm.pipe(ocm.zip "{tree}", "{folder}/archive.zip")').endswith(
+        f"{tree}/bad-\\xff: a name that is no UTF-8 has no place in a zip, exclude it")
+    assert left(folder) == ["tree"]
+    for code, message in (f'ocm.zip("{tree}", {{ level = 10 }})', "ocm.zip: level: expected an integer from 0 to 9"), (
+            f'ocm.zip("{tree}", {{ links = "copy" }})', 'ocm.zip: links: expected "keep" or'), (f'ocm.zip("{tree}", {{ root = true }})', 'ocm.zip: unknown option "root"'), (
+            f'"{tree}/a.txt", ocm.zip "{tree}"', "ocm.zip is a source: put it first"):
+        assert message in plugin.run_error(f"ocm.pipe({code}, ocm.null())")
+
+
+def test_zipping_is_cancelled_soon_and_leaves_nothing(folder):
+    (folder / "tree").mkdir()
+    with open(folder / "tree/huge", "wb") as file:
+        file.truncate(1 << 40)
+    with Plugin(runner("limits = { handler = 0.5 },")) as plugin:
+        answer = plugin.request("POST", "/run", f'ocm.pipe(ocm.zip "{folder}/tree", "{folder}/out")')
+        assert (answer.status, answer.text) == (500, "the handler took longer than limits.handler allows")
+        until(lambda: left(folder) == ["tree"])

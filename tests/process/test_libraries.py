@@ -22,6 +22,7 @@ MISSING = [
     ('ocm.pipe(ocm.bytes "x", ocm.xz(), ocm.null())', "liblzma.so.5", "apt-get install liblzma5"),
     ('ocm.pipe(ocm.bytes "x", ocm.bzip2(), ocm.null())', "libbz2.so.1.0", "apt-get install libbz2-1.0"),
     ('ocm.pipe(ocm.bytes(("\\0"):rep(1024)), ocm.untar(ocm.tempfile():path() .. ".d"))', "libarchive.so.13", "apt-get install libarchive13"),
+    ('ocm.pipe(ocm.zip "/", ocm.null())', "libarchive.so.13", "apt-get install libarchive13"),
 ]
 
 

@@ -18,7 +18,7 @@
 
 #include <cmocka.h>
 
-static const struct tar_options all = {.root = true};
+static const struct tar_options all = {.root = true}, zip = {.zip = true, .level = 9};
 static const struct unpack_options usual = {.links = true, .files = 1000, .bytes = 1 << 30};
 static struct flow flow;
 
@@ -35,9 +35,9 @@ static void plant(void)
 }
 
 /* The archive of scratch's tree. False: e filled. */
-static bool make(struct sink *sink, struct error *e)
+static bool make_with(const struct tar_options *options, struct sink *sink, struct error *e)
 {
-    struct stream *source = tar_source_create(scratch("tree"), &all);
+    struct stream *source = tar_source_create(scratch("tree"), options);
     bool ok = source != NULL && sink != NULL;
     if (ok) {
         source->flow = sink->flow = &flow;
@@ -48,6 +48,8 @@ static bool make(struct sink *sink, struct error *e)
     stream_free(source);
     return ok;
 }
+
+static bool make(struct sink *sink, struct error *e) { return make_with(&all, sink, e); }
 
 static bool extract(const char *data, size_t length, const struct unpack_options *options, struct error *e)
 {
@@ -66,9 +68,8 @@ static bool extract(const char *data, size_t length, const struct unpack_options
     return ok;
 }
 
-static void test_making_an_archive_runs_out_of_memory_cleanly(void **state)
+static void runs_out_of_memory_cleanly(const struct tar_options *options)
 {
-    (void)state;
     plant();
     bool ok = false;
     for (long first = 1; !ok; first++) {
@@ -76,13 +77,50 @@ static void test_making_an_archive_runs_out_of_memory_cleanly(void **state)
         struct sink *sink = null_sink_create();
         assert_non_null(sink);
         faults_memory(first, true);
-        ok = make(sink, &e);
+        ok = make_with(options, sink, &e);
         faults_memory(0, false);
         sink_free(sink);
         assert_true(ok || e.code == ENOMEM);
         assert_true(ok || strstr(e.message, "out of memory") != NULL || strstr(e.message, "allocate memory") != NULL);
         assert_true(first < 1000);
     }
+}
+
+static void test_making_a_tar_runs_out_of_memory_cleanly(void **state)
+{
+    (void)state;
+    runs_out_of_memory_cleanly(&all);
+}
+
+static void test_making_a_zip_runs_out_of_memory_cleanly(void **state)
+{
+    (void)state;
+    runs_out_of_memory_cleanly(&zip);
+}
+
+/* Given byte by byte, and given up anywhere. */
+static void test_a_zip_can_be_read_in_pieces_and_left(void **state)
+{
+    (void)state;
+    struct error e = {0};
+    size_t length, got = 1, read = 0;
+    plant();
+    struct sink *sink = string_sink_create(1 << 20);
+    assert_true(make_with(&zip, sink, &e));
+    const char *data = string_sink_data(sink, &length);
+    for (size_t most = 0; most <= length; most += 41) {
+        struct stream *source = tar_source_create(scratch("tree"), &zip);
+        char byte;
+        assert_non_null(source);
+        source->flow = &flow;
+        for (read = 0; read < most; read++) {
+            assert_true(stream_read(source, &byte, 1, &got, &e));
+            assert_int_equal(got, 1);
+            assert_int_equal(byte, data[read]);
+        }
+        stream_free(source);
+    }
+    sink_free(sink);
 }
 
 static void test_extracting_runs_out_of_memory_cleanly_and_leaves_nothing(void **state)
@@ -162,7 +200,9 @@ static void test_nothing_is_seen_before_the_commit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_making_an_archive_runs_out_of_memory_cleanly, scratch_setup, scratch_teardown),
+        cmocka_unit_test_setup_teardown(test_making_a_tar_runs_out_of_memory_cleanly, scratch_setup, scratch_teardown),
+        cmocka_unit_test_setup_teardown(test_making_a_zip_runs_out_of_memory_cleanly, scratch_setup, scratch_teardown),
+        cmocka_unit_test_setup_teardown(test_a_zip_can_be_read_in_pieces_and_left, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(test_extracting_runs_out_of_memory_cleanly_and_leaves_nothing, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(test_an_archive_that_is_cut_anywhere_leaves_the_directory_as_it_was, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(test_nothing_is_seen_before_the_commit, scratch_setup, scratch_teardown),

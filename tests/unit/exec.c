@@ -69,6 +69,7 @@ struct run {
     struct flow flow;
     struct exec_options options;
     const char *const *changes;
+    bool alone; /* without this process's environment */
     const char *cwd;
     struct stream *source, *stage;
     char *output; /* with a NUL behind it */
@@ -97,7 +98,7 @@ static void run_free(struct run *run)
 
 static void run_make(struct run *run, const char *const *argv)
 {
-    run->options.command = command_create(argv, run->changes, run->cwd);
+    run->options.command = command_create(argv, run->changes, !run->alone, run->cwd);
     run->stage = exec_create(run->options);
     if (run->stage == NULL)
         return;
@@ -272,6 +273,20 @@ static void test_the_environment_is_changed_not_replaced(void **state)
     SHELL(run, "echo \"$OCM_SET|${OCM_GONE-none}|${OCM_EMPTY-none}|$OCM_KEPT\"");
     assert_ok(run);
     assert_string_equal(run->output, "new=value|none||kept\n");
+    run_free(run);
+}
+
+static void test_the_environment_is_empty_but_for_what_is_set(void **state)
+{
+    (void)state;
+    static const char *const changes[] = {"OCM_SET=value", "OCM_GONE", NULL};
+    assert_int_equal(setenv("OCM_KEPT", "kept", 1), 0);
+    struct run *run = run_new(NULL);
+    run->alone = true;
+    run->changes = changes;
+    RUN(run, "env");
+    assert_ok(run);
+    assert_string_equal(run->output, "OCM_SET=value\n");
     run_free(run);
 }
 
@@ -687,6 +702,7 @@ int main(void)
         SCRATCH(test_a_child_need_not_read_its_stdin),
         SCRATCH(test_arguments_arrive_as_they_are),
         SCRATCH(test_the_environment_is_changed_not_replaced),
+        SCRATCH(test_the_environment_is_empty_but_for_what_is_set),
         SCRATCH(test_it_runs_where_it_is_told_to),
         SCRATCH(test_nothing_of_ours_is_open_or_ignored_in_it),
         SCRATCH(test_standard_streams_that_are_closed_here_do_not_mix_up_its_own),
