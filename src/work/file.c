@@ -265,8 +265,6 @@ static bool sink_run(struct sink *s, struct stream *from, struct error *e)
 {
     struct file_sink *file = (struct file_sink *)s;
     bool ok = move_bytes(file, from, e);
-    if (!ok && file->in_place && file->fd >= 0) /* a part of it is of no use, and may be large */
-        (void)!ftruncate(file->fd, 0);
     if (file->fd >= 0 && close(file->fd) != 0 && ok)
         ok = error_errno(e, errno, "writing %s", file->path);
     file->fd = -1;
