@@ -26,7 +26,7 @@ SANITIZED = "asan" in os.environ.get("OCMLUA", "") or "tsan" in os.environ.get("
 # How the tools make an archive of the directory that they run in, on stdout.
 MAKE = {
     "tar": "tar -cf - --sort=name .", "tar.gz": "tar -czf - .", "tar.zst": "tar -cf - . | zstd -q", "tar.xz": "tar -cJf - .", "tar.bz2": "tar -cjf - .",
-    "pax": "bsdtar -cf - --format=pax *", "zip": "zip -qry - .", "7-zip-like": "bsdtar -cf - --format=zip .", "zip.gz": "zip -qry - . | gzip",
+    "pax": "bsdtar -cf - --format=pax *", "zip": "zip -qry - .", "7-zip-like": "bsdtar -cf - --format=zip .", "zip.gz": "bsdtar -cf - --format=zip . | gzip",
 }
 # How they unpack one from stdin (a zip: from the file $0) into it.
 UNPACK = {
