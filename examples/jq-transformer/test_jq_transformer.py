@@ -201,10 +201,13 @@ def test_what_is_wrong_is_said_in_jq_s_words(plugin, folder, filter, message):
 def test_what_is_no_json_is_said(plugin, folder):
     assert "Unfinished JSON term" in refused(plugin, folder, '{"a":', filter=".")
     assert "Invalid" in refused(plugin, folder, "hello", filter=".")
+    taken = "(taken for JSON: for YAML, set input)"
+    assert refused(plugin, folder, "a: 1", filter=".").endswith(taken)
+    assert not refused(plugin, folder, "a: 1", filter=".", input="json").endswith(taken)
 
 
 def test_endless_filters_are_ended(plugin, folder):
-    assert refused(plugin, folder, "1", filter="def f: f; f", timeout=0.3) == "jq: timed out after 0.3 s"
+    assert refused(plugin, folder, "1", filter="def f: f; f", timeout=0.3) == "timed out after 0.3 s"
     assert refused(plugin, folder, "1", filter="repeat(1)", maxBytes=100_000) == "the result is more than 100,000 bytes"
     if shutil.which("yq"):
         assert "cannot allocate memory" in refused(plugin, folder, '"' + "x" * 1000 + '"', filter="repeat(.)", output="yaml", maxMemory=100 << 20)
