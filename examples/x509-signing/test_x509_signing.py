@@ -231,7 +231,7 @@ WRONG = { # changes to good credentials, and what is said
     "encrypted": ({"privateKeyPEM": "encrypted.key"}, "privateKeyPEM: the private key is encrypted: a passphrase is needed"),
     "wrong passphrase": ({"privateKeyPEM": "encrypted.key", "privateKeyPassphrase": "P-256.key"},
                          "privateKeyPEM: wrong passphrase for the private key (or a damaged one)"),
-    "text for a file": ({"privateKeyPEM": None, "privateKeyPEMFile": "P-256.key"}, "privateKeyPEMFile: opening ***: "),
+    "text for a file": ({"privateKeyPEM": None, "privateKeyPEMFile": "P-256.key"}, "privateKeyPEMFile: the file that it names cannot be read: "),
 }
 
 
@@ -261,7 +261,7 @@ def test_wrong_credentials_are_said_and_not_shown(plugin, wrong, case):
 
 def test_missing_file_is_said(plugin, pki, folder):
     answer = sign(plugin, {"publicKeyPEM": pki.text("P-256.pem"), "privateKeyPEMFile": f"{folder}/nope"})
-    assert (answer.status, answer.text) == (401, "privateKeyPEMFile: opening ***: No such file or directory")
+    assert (answer.status, answer.text) == (401, "privateKeyPEMFile: the file that it names cannot be read: No such file or directory")
 
 
 # ---- with the ocm CLI ----
