@@ -235,12 +235,15 @@ def test_without_jq_it_says_so(folder):
         assert refused(bare, folder, "1", filter=".") == f"jq: No such file or directory in PATH ({folder})"
 
 
-def test_without_yq_it_says_so_and_json_works(folder):
+def test_without_yq_or_with_another_it_says_so_and_json_works(folder):
     (folder / "bin").mkdir()
     (folder / "bin/jq").symlink_to(shutil.which("jq"))
     with Plugin(SCRIPT, env={"PATH": str(folder / "bin")}) as bare:
         assert refused(bare, folder, "a: 1", input="yaml", filter=".") == f"yq: No such file or directory in PATH ({folder}/bin)"
         assert transform(bare, folder, "1", filter=".") == ("1\n", "application/json")
+        (folder / "bin/yq").write_text("#!/bin/sh\necho \"Error: unknown shorthand flag: 'c' in -c\" >&2; exit 1\n") # as the one in Go does
+        (folder / "bin/yq").chmod(0o755)
+        assert refused(bare, folder, "a: 1", input="yaml", filter=".") == "yq: this is another program of that name, see README.md"
 
 
 # ---- ends in the middle ----

@@ -75,8 +75,8 @@ end
 function registry:refuse(answer, method)
   local hint = ""
   if answer.status == 401 or answer.status == 403 then
-    local what = self.has_credentials and "the credentials of" or "there are no credentials for"
-    hint = (" (%s %s, see README.md)"):format(what, ocm.json.encode(self.identity))
+    local what = self.has_credentials and "it refuses the credentials" or "no credentials are configured"
+    hint = ("; %s for %s"):format(what, ocm.json.encode(self.identity))
   end
   ocm.fail(answer.status // 100 == 4 and answer.status or 502, "%s %s: %d%s%s", method, answer.url:match "^[^?]*", answer.status, words(answer), hint)
 end
