@@ -85,7 +85,7 @@ end
 
 --- The file of a blob, or nil.
 function store.blob(directory, digest)
-  local digits = digest:match "^sha256:(%x+)$"
+  local digits = tostring(digest):match "^sha256:(%x+)$"
   local file = digits and below(directory, "blobs/sha256." .. digits)
   return file and lfs.attributes(file) and file
 end

@@ -98,6 +98,21 @@ test("components come in pages, each after the last name of the one before", fun
   test.equal(server.requests[#server.requests].query.last, "a/b/component-descriptors/acme.org/it")
 end)
 
+test("an archive that is no OCI image layout is refused", function()
+  local folder, archive = test.folder(), test.folder() .. "/layout.tar"
+  local function add()
+    ocm.pipe(ocm.tar(folder, { root = false }), archive)
+    plugin:call("AddLocalResource", {
+      repository = spec, name = "acme.org/it", version = "1.0.0", resourceLocation = { type = "localFile", value = archive },
+      resource = { name = "image", version = "1.0.0", type = "ociImage", relation = "local",
+        access = { type = "localBlob/v1", mediaType = "application/vnd.ocm.software.oci.layout.v1+tar" } },
+    })
+  end
+  test.raises("400 the OCI image layout has no index.json that is JSON", add)
+  test.write(folder .. "/index.json", ocm.json.encode { manifests = { { mediaType = "text/plain", digest = digest "gone", size = 4 } } })
+  test.raises("502 the OCI image layout: .*No such file or directory", add)
+end)
+
 test("a descriptor in YAML says what has to be installed", function()
   package.preload.lyaml = function() error "there is none" end
   add_version(add_blob "hello")
