@@ -113,19 +113,29 @@ test("an archive that is no OCI image layout is refused", function()
   test.raises("502 the OCI image layout: .*No such file or directory", add)
 end)
 
-test("a descriptor in YAML says what has to be installed", function()
-  package.preload.lyaml = function() error "there is none" end
+--- Adds a version whose config says that its descriptor is of another type.
+local function add_as(suffix)
   add_version(add_blob "hello")
   for path, text in pairs(store) do
     local config = path:find "/blobs/" and text:find "componentDescriptorLayer" and text
-    if config then -- the same, of another type
-      local other = config:gsub("%+json", "+yaml")
+    if config then
+      local other = config:gsub("%+json", suffix)
       local manifest = store["a/b/component-descriptors/acme.org/it/manifests/1.0.0.build-x"]
       store[path:gsub("sha256:.*", "") .. digest(other)] = other
-      store["a/b/component-descriptors/acme.org/it/manifests/1.0.0.build-x"] = manifest:gsub(digest(config), digest(other))
-      break
+      store["a/b/component-descriptors/acme.org/it/manifests/1.0.0.build-x"] = manifest:gsub(digest(config), digest(other)):gsub('"size":' .. #config, '"size":' .. #other)
+      return
     end
   end
+end
+
+test("a descriptor in YAML says what has to be installed", function()
+  package.preload.lyaml = function() error "there is none" end
+  add_as "+yaml"
   test.contains(test.raises(501, get_blob).text, "Debian's lua-yaml")
   package.preload.lyaml = nil
+end)
+
+test("a descriptor that is no tar, but said to be one, is the registry's fault", function()
+  add_as "+yaml+tar"
+  test.raises("502 the component descriptor: .*not a tar archive", get_blob)
 end)
