@@ -200,6 +200,14 @@ def test_malformed_signature_is_refused(plugin, pki, changes, reason):
     assert (answer.status, answer.text) == (422, reason)
 
 
+@pytest.mark.parametrize("value", ["zz", "00", ""])
+def test_digest_that_is_none_is_not_signed_and_not_verified(plugin, pki, value):
+    malformed = {**digest("SHA-256"), "value": value}
+    answers = (sign(plugin, signer(pki, "P-256"), malformed),
+               verify(plugin, {"publicKeyPEM": pki.text("root.pem")}, made_by_openssl(pki, "P-256"), malformed))
+    assert [(answer.status, answer.text) for answer in answers] == [(422, f"digest: \"{value}\" is no SHA-256 in hexadecimal digits")] * 2
+
+
 @pytest.mark.parametrize("algorithm", ["MD5", "SHA-1"])
 def test_digest_that_others_could_have_is_not_signed_and_not_verified(plugin, pki, algorithm):
     answers = (sign(plugin, signer(pki, "P-256"), digest(algorithm)),
