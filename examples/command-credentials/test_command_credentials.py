@@ -163,13 +163,13 @@ def test_identity_becomes_no_option_path_or_line(manager, helper, folder, value)
 
 
 @pytest.mark.parametrize("output, form, says", [
-    (f"Password: {PASSWORD}", "json", "a JSON object of strings was expected"),
-    (f'["{PASSWORD}"]', "json", "a JSON object of strings was expected"),
-    (f'{{"password": "{PASSWORD}", "port": 5}}', "json", "a JSON object of strings was expected"),
-    (f'{{"password": "{PASSWORD}"', "json", "a JSON object of strings was expected"),
-    ("", "json", "a JSON object of strings was expected"),
-    (f'{{"ServerURL": "quay.io", "Secret": "{PASSWORD}"}}', "docker", "JSON with ServerURL, Username and Secret was expected"),
-    ("null", "docker", "JSON with ServerURL, Username and Secret was expected"),
+    (f"Password: {PASSWORD}", "json", "with the format json, an object of strings was expected"),
+    (f'["{PASSWORD}"]', "json", "with the format json, an object of strings was expected"),
+    (f'{{"password": "{PASSWORD}", "port": 5}}', "json", "with the format json, an object of strings was expected"),
+    (f'{{"password": "{PASSWORD}"', "json", "with the format json, an object of strings was expected"),
+    ("", "json", "with the format json, an object of strings was expected"),
+    (f'{{"ServerURL": "quay.io", "Secret": "{PASSWORD}"}}', "docker", "with the format docker, JSON with ServerURL, Username and Secret was expected"),
+    ("null", "docker", "with the format docker, JSON with ServerURL, Username and Secret was expected"),
     (f"\n{PASSWORD}", "pass", "the first line, which is the password, is empty"),
 ])
 def test_garbage_is_not_quoted(manager, helper, output, form, says):

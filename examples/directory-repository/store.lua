@@ -59,9 +59,11 @@ local function descriptor_file(directory, component, version)
   return ("%s/%s.json"):format(component_directory(directory, component), encode("version of a component", version))
 end
 
+function store.is_there(directory) return is_directory(below(directory, ".")) end
+
 --- Fails where there is no directory: a path with a slip in it should not become a new repository.
 function store.check(directory)
-  if not is_directory(below(directory, ".")) then ocm.fail(404, "%q: there is no such directory", directory) end
+  if not store.is_there(directory) then ocm.fail(404, "%q: there is no such directory", directory) end
 end
 
 function store.components(directory) return names(below(directory, "components"), "^([^.].*)$") end
@@ -83,7 +85,7 @@ end
 
 --- The file of a blob, or nil.
 function store.blob(directory, digest)
-  local digits = digest:match "^sha256:(%x+)$"
+  local digits = tostring(digest):match "^sha256:(%x+)$"
   local file = digits and below(directory, "blobs/sha256." .. digits)
   return file and lfs.attributes(file) and file
 end

@@ -148,6 +148,23 @@ def test_missing_version_is_404_that_says_where_it_looked(repository):
         assert (answer.status, answer.text) == (404, f"there is no version {version} of {name} in {repository.path}")
 
 
+def test_missing_directory_is_said_by_reads_too(plugin, folder):
+    answer = Repository(plugin, folder / "shelv").version()
+    assert (answer.status, answer.text) == (404, f"there is no version 1.0.0 of {COMPONENT} in {folder}/shelv (there is no such directory)")
+
+
+@pytest.mark.parametrize("text, reason", [
+    ('{"a":', "line 1, column 6: expected a value, not the end of the text"),
+    ("[]", "that is no component descriptor"),
+    ("{}", "that is no component descriptor"),
+])
+def test_file_that_is_no_descriptor_is_named(repository, text, reason):
+    repository.add(descriptor())
+    (repository.path / "components/acme.org%2Fdemo%2Fapp/1.0.0.json").write_text(text)
+    answer = repository.version()
+    assert (answer.status, answer.text) == (502, f"{COMPONENT} 1.0.0 in {repository.path}: {reason}")
+
+
 def test_get_before_any_repository_was_named_is_404(plugin):
     answer = plugin.request("GET", "/component-version/download?name=acme.org/a&version=1")
     assert (answer.status, answer.text) == (404, "there is no version 1 of acme.org/a in any repository: none has been named yet")

@@ -49,6 +49,11 @@ function git.identity(spec)
   return { type = "Git", scheme = url.scheme, hostname = url.hostname, port = url.port, path = url.path }
 end
 
+local function wanted(spec) return spec.commit or spec.ref or "HEAD" end
+
+--- How messages name what was asked for.
+local function title(spec) return ("%s of %s"):format(wanted(spec), spec.repository) end
+
 --- ---- running git ----
 
 --- What a git that has called us, as in a hook, says of its own repository.
@@ -80,14 +85,14 @@ local function environment(folder, url, credentials)
     GIT_HTTP_LOW_SPEED_LIMIT = 1, GIT_HTTP_LOW_SPEED_TIME = 60, -- bytes a second, for so many seconds: the server is given up
   }
   for _, name in ipairs(inherited) do env[name] = false end
-  configure(env, url, credentials and credentials.properties or {})
+  configure(env, url, credentials and (credentials.properties or credentials) or {})
   return env
 end
 
 --- What git prints. A failure ends the request, with what git says of it in a line.
-local function run(env, what, arguments)
+local function run(spec, env, arguments)
   arguments.env, arguments.check = env, false
-  local done = ocm.try(what, ocm.exec, arguments)
+  local done = ocm.try(title(spec), ocm.exec, arguments)
   if done.status == 0 then return done.stdout end
   local said = {}
   for line in done.stderr:gmatch "[^\r\n]+" do
@@ -95,9 +100,10 @@ local function run(env, what, arguments)
   end
   local text = #said > 0 and table.concat(said, "; "):sub(1, 600) or "git: exit status " .. done.status
   if text:find "could not read Username" or text:find "Authentication failed" then
-    text = text .. (env.GIT_CONFIG_COUNT > 0 and "; the credentials are refused" or "; it wants credentials, and none are configured for it")
+    local state = env.GIT_CONFIG_COUNT > 0 and "it refuses the credentials" or "it wants credentials, and none with a password or a token are configured"
+    text = ("%s; %s for %s"):format(text, state, ocm.json.encode(git.identity(spec)))
   end
-  ocm.fail(502, "%s: %s", what, text)
+  ocm.fail(502, "%s: %s", title(spec), text)
 end
 
 --- ---- the archive ----
@@ -105,15 +111,14 @@ end
 --- What a spec stands for: the archive, as a Location, and the commit's id.
 function git.archive(spec, credentials)
   local url = check(spec)
-  local wanted = spec.commit or spec.ref or "HEAD"
-  local what = ("%s of %s"):format(wanted, spec.repository)
   local folder <close> = ocm.tempdir()
   local env = environment(folder:path(), url, credentials)
-  run(env, what, { "git", "init", "--bare", "--quiet", "--template=" }) -- no template: no hooks
-  run(env, what, { "git", "fetch", "--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules", "--no-auto-maintenance", "--", spec.repository, wanted })
-  local commit = run(env, what, { "git", "rev-parse", "--verify", "FETCH_HEAD^{commit}" }):match "%x+"
+  local function call(...) return run(spec, env, { "git", ... }) end
+  call("init", "--bare", "--quiet", "--template=") -- no template: no hooks
+  call("fetch", "--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules", "--no-auto-maintenance", "--", spec.repository, wanted(spec))
+  local commit = call("rev-parse", "--verify", "FETCH_HEAD^{commit}"):match "%x+"
   local blob = ocm.tempfile()
-  ocm.try(what, ocm.pipe, ocm.command { "git", "archive", "--format=tar", commit, "--", spec.path, env = env }, ocm.gzip(), blob)
+  ocm.try(title(spec), ocm.pipe, ocm.command { "git", "archive", "--format=tar", commit, "--", spec.path, env = env }, ocm.gzip(), blob)
   return { value = blob, mediaType = spec.mediaType or media_type }, commit
 end
 

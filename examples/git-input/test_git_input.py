@@ -288,10 +288,12 @@ def test_credentials_are_sent_and_wrong_ones_are_not_told(plugin, repository, wa
         assert blob(plugin, url, credentials=right)[0] == repository.archive(repository.second)
         answer = ask(plugin, url, credentials=wrong)
         said = f"Authentication failed for '{url}/'" if "user" in wanted else f"could not read Username for '{server.url}': terminal prompts disabled"
-        assert (answer.status, answer.text) == (502, f"HEAD of {url}: fatal: {said}; the credentials are refused")
+        identity = json.dumps({"hostname": "127.0.0.1", "path": "project", "port": str(server.port), "scheme": "http", "type": "Git"}, separators=(",", ":"))
+        assert (answer.status, answer.text) == (502, f"HEAD of {url}: fatal: {said}; it refuses the credentials for {identity}")
         nobody = ask(plugin, url)
         assert (nobody.status, nobody.text) == (
-            502, f"HEAD of {url}: fatal: could not read Username for '{server.url}': terminal prompts disabled; it wants credentials, and none are configured for it")
+            502, f"HEAD of {url}: fatal: could not read Username for '{server.url}': terminal prompts disabled; "
+                 f"it wants credentials, and none with a password or a token are configured for {identity}")
     told = answer.text + "".join(plugin.stderr)
     for secret in (PASSWORD, "wr0ng-one", base64.b64encode(f"me:{PASSWORD}".encode()).decode(), base64.b64encode(b"me:wr0ng-one").decode()):
         assert secret not in told

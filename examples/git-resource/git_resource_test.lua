@@ -42,9 +42,9 @@ test("content that is not what was recorded is refused", function()
   local digest = plugin:call("ProcessResourceDigest", { resource = resource { ref = "main" } }).resource.digest
   local second = commit "second"
   for _, method in ipairs { "GetGlobalResource", "ProcessResourceDigest" } do
-    local refusal = test.raises(409, function() plugin:call(method, { resource = resource({ ref = "main" }, digest) }) end)
-    test.contains(refusal.text, "it: the digest of commit " .. second .. " has value ")
-    test.contains(refusal.text, "but " .. digest.value .. " is recorded")
+    local refusal = test.raises(502, function() plugin:call(method, { resource = resource({ ref = "main" }, digest) }) end)
+    test.contains(refusal.text, "it: commit " .. second .. " is not what the component version has: ")
+    test.contains(refusal.text, "instead of the expected sha256:" .. digest.value)
   end
 end)
 

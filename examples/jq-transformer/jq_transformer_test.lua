@@ -39,5 +39,5 @@ test("what is wrong with a filter is said in jq's words", function()
 end)
 
 test("a filter without an end is ended", function()
-  test.raises("400 jq: timed out after 0.2 s", function() transform(release, { filter = "def f: f; f", timeout = 0.2 }) end)
+  test.raises("400 timed out after 0.2 s", function() transform(release, { filter = "def f: f; f", timeout = 0.2 }) end)
 end)

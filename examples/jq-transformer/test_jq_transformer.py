@@ -201,10 +201,13 @@ def test_what_is_wrong_is_said_in_jq_s_words(plugin, folder, filter, message):
 def test_what_is_no_json_is_said(plugin, folder):
     assert "Unfinished JSON term" in refused(plugin, folder, '{"a":', filter=".")
     assert "Invalid" in refused(plugin, folder, "hello", filter=".")
+    taken = "(taken for JSON: for YAML, set input)"
+    assert refused(plugin, folder, "a: 1", filter=".").endswith(taken)
+    assert not refused(plugin, folder, "a: 1", filter=".", input="json").endswith(taken)
 
 
 def test_endless_filters_are_ended(plugin, folder):
-    assert refused(plugin, folder, "1", filter="def f: f; f", timeout=0.3) == "jq: timed out after 0.3 s"
+    assert refused(plugin, folder, "1", filter="def f: f; f", timeout=0.3) == "timed out after 0.3 s"
     assert refused(plugin, folder, "1", filter="repeat(1)", maxBytes=100_000) == "the result is more than 100,000 bytes"
     if shutil.which("yq"):
         assert "cannot allocate memory" in refused(plugin, folder, '"' + "x" * 1000 + '"', filter="repeat(.)", output="yaml", maxMemory=100 << 20)
@@ -232,12 +235,15 @@ def test_without_jq_it_says_so(folder):
         assert refused(bare, folder, "1", filter=".") == f"jq: No such file or directory in PATH ({folder})"
 
 
-def test_without_yq_it_says_so_and_json_works(folder):
+def test_without_yq_or_with_another_it_says_so_and_json_works(folder):
     (folder / "bin").mkdir()
     (folder / "bin/jq").symlink_to(shutil.which("jq"))
     with Plugin(SCRIPT, env={"PATH": str(folder / "bin")}) as bare:
         assert refused(bare, folder, "a: 1", input="yaml", filter=".") == f"yq: No such file or directory in PATH ({folder}/bin)"
         assert transform(bare, folder, "1", filter=".") == ("1\n", "application/json")
+        (folder / "bin/yq").write_text("#!/bin/sh\necho \"Error: unknown shorthand flag: 'c' in -c\" >&2; exit 1\n") # as the one in Go does
+        (folder / "bin/yq").chmod(0o755)
+        assert refused(bare, folder, "a: 1", input="yaml", filter=".") == "yq: this is another program of that name, see README.md"
 
 
 # ---- ends in the middle ----

@@ -137,6 +137,12 @@ def spec(repository, version="1.0", /, **other):
             "version": version, **other}
 
 
+def whose(repository):
+    """The identity that its credentials are looked up by, as messages have it."""
+    identity = {"hostname": "127.0.0.1", "path": "maven2", "port": repository.url.rpartition(":")[2], "scheme": "http", "type": "MavenRepository"}
+    return json.dumps(identity, separators=(",", ":"))
+
+
 def digest_of(body):
     return {"hashAlgorithm": "SHA-256", "normalisationAlgorithm": "genericBlobDigest/v1", "value": hashlib.sha256(body).hexdigest()}
 
@@ -357,8 +363,8 @@ def test_refused_and_missing_credentials_are_said_without_them(repository, plugi
     repository.wants = basic("me", "other")
     for version in ("1.0", "1.1-SNAPSHOT"):
         what = f"org.acme.tools:greeting:jar:{version} in {repository.root}: the repository refuses "
-        assert refused(plugin, spec(repository, version), direct(username="me", password=PASSWORD)) == (401, what + "the credentials")
-        assert refused(plugin, spec(repository, version)) == (401, what + "a request without credentials, and none are configured for its identity")
+        assert refused(plugin, spec(repository, version), direct(username="me", password=PASSWORD)) == (401, what + "the credentials for " + whose(repository))
+        assert refused(plugin, spec(repository, version)) == (401, what + "a request without credentials, and none are configured for " + whose(repository))
     plugin.stop()
     assert PASSWORD not in "".join(plugin.stderr)
 
@@ -469,6 +475,6 @@ def test_cli_does_not_show_a_password_that_is_refused(cli, repository):
     configure(cli, repository, PASSWORD)
     done = cli.run("add", "cv", *cli.constructor(component(spec(repository))))
     assert done.returncode == 1
-    assert f"org.acme.tools:greeting:jar:1.0 in {repository.root}: the repository refuses the credentials" in done.stderr
+    assert f"org.acme.tools:greeting:jar:1.0 in {repository.root}: the repository refuses the credentials for {whose(repository)}" in done.stderr
     assert PASSWORD not in done.stdout + done.stderr
     assert basic("me", PASSWORD).split()[1] not in done.stdout + done.stderr

@@ -105,6 +105,12 @@ def spec(registry, package, /, **other):
     return {"type": "NPMPackage/v1", "registry": getattr(registry, "url", registry), "package": package.name, "version": package.version, **other}
 
 
+def whose(registry):
+    """The identity that its credentials are looked up by, as messages have it."""
+    identity = {"hostname": "127.0.0.1", "port": registry.url.rpartition(":")[2], "scheme": "http", "type": "NpmRegistry"}
+    return json.dumps(identity, separators=(",", ":"))
+
+
 def ask(plugin, path, access, credentials=None, digest=None):
     resource = {"name": "it", "version": "1.0.0", "type": "npmPackage", "relation": "external", "access": access}
     headers = {"Authorization": json.dumps(credentials)} if credentials else None
@@ -275,8 +281,8 @@ def test_credentials_open_a_private_registry(registry, package, plugin, properti
 def test_refused_and_missing_credentials_are_said_without_them(registry, package, plugin):
     registry.wants = "Bearer other"
     what = f"@acme/greeting@1.2.3 in {registry.url}: the registry refuses "
-    assert refused(plugin, spec(registry, package), direct(token=TOKEN)) == (401, what + "the credentials")
-    assert refused(plugin, spec(registry, package)) == (401, what + "a request without credentials, and none are configured for its identity")
+    assert refused(plugin, spec(registry, package), direct(token=TOKEN)) == (401, what + "the credentials for " + whose(registry))
+    assert refused(plugin, spec(registry, package)) == (401, what + "a request without credentials, and none are configured for " + whose(registry))
     plugin.stop()
     assert TOKEN not in "".join(plugin.stderr)
 
@@ -388,7 +394,7 @@ def test_cli_passes_the_token_of_the_configuration(cli, registry, package, other
 def test_cli_passes_no_token_of_another_identity(cli, registry, package, other):
     registry.wants = f"Bearer {TOKEN}"
     configure(cli, registry, TOKEN, **other)
-    text = f"@acme/greeting@1.2.3 in {registry.url}: the registry refuses a request without credentials, and none are configured for its identity"
+    text = f"@acme/greeting@1.2.3 in {registry.url}: the registry refuses a request without credentials, and none are configured for {whose(registry)}"
     assert text in cli.fails("add", "cv", *cli.constructor(component(spec(registry, package))))
 
 
@@ -397,5 +403,5 @@ def test_cli_does_not_show_a_token_that_is_refused(cli, registry, package):
     configure(cli, registry, TOKEN)
     done = cli.run("add", "cv", *cli.constructor(component(spec(registry, package))))
     assert done.returncode == 1
-    assert f"@acme/greeting@1.2.3 in {registry.url}: the registry refuses the credentials" in done.stderr
+    assert f"@acme/greeting@1.2.3 in {registry.url}: the registry refuses the credentials for {whose(registry)}" in done.stderr
     assert TOKEN not in done.stdout + done.stderr

@@ -14,7 +14,7 @@ function artifact.is(media_type)
   return media_type == layout_type or media_type == layout_type .. "+gzip" or registry.is_manifest(media_type)
 end
 
-local function file_of(folder, digest) return folder:path("blobs/" .. digest:gsub(":", "/")) end
+local function name_of(digest) return "blobs/" .. digest:gsub(":", "/") end
 
 --- What a manifest or an index is made of: blobs, or other manifests.
 local function parts(content)
@@ -26,12 +26,15 @@ local function parts(content)
   return list
 end
 
-local function read_json(path)
-  local text = assert(ocm.fs.read(path, 4 << 20))
-  return ocm.json.decode(text), text
-end
-
 --- ---- into the registry ----
+
+--- What a JSON file of the layout says, and its text.
+local function read_json(folder, name)
+  local text = ocm.fs.read(folder:path(name), 4 << 20)
+  local ok, value = pcall(ocm.json.decode, text or "")
+  if not ok or type(value) ~= "table" then ocm.fail(400, "the OCI image layout has no %s that is JSON", name) end
+  return value, text
+end
 
 --- The one entry of a layout's index that is meant: the only one, or the only one with a name.
 local function top_of(index)
@@ -53,12 +56,12 @@ local function push(repository, folder, descriptor, done)
   local it = registry.checked(descriptor)
   if done[it.digest] then return end
   done[it.digest] = true
-  local file = file_of(folder, it.digest)
+  local name = name_of(it.digest)
   if not registry.is_manifest(it.mediaType) then
-    check(it, repository:upload(file))
+    check(it, ocm.try("the OCI image layout", repository.upload, repository, folder:path(name)))
     return
   end
-  local content, text = read_json(file)
+  local content, text = read_json(folder, name)
   for _, part in ipairs(parts(content)) do push(repository, folder, part, done) end
   check(it, repository:add_manifest(text, it.mediaType).digest)
 end
@@ -66,8 +69,8 @@ end
 --- Uploads an archive; returns the descriptor of what is in it.
 function artifact.push(repository, archive)
   local folder <close> = ocm.tempdir()
-  ocm.pipe(archive, ocm.decompress(), ocm.untar(folder:path()))
-  local top = top_of(read_json(folder:path "index.json"))
+  ocm.try("the OCI image layout", ocm.pipe, archive, ocm.decompress(), ocm.untar(folder:path()))
+  local top = top_of(read_json(folder, "index.json"))
   push(repository, folder, top, {})
   return top
 end
@@ -79,12 +82,12 @@ local function pull(repository, folder, descriptor, done)
   if done[it.digest] then return end
   done[it.digest] = true
   if not registry.is_manifest(it.mediaType) then
-    repository:download(it, file_of(folder, it.digest))
+    repository:download(it, folder:path(name_of(it.digest)))
     return
   end
   local manifest = repository:manifest(it.digest)
   if not manifest then ocm.fail(404, "%s: there is no manifest %s", repository.name, it.digest) end
-  assert(ocm.fs.write(file_of(folder, it.digest), manifest.text))
+  assert(ocm.fs.write(folder:path(name_of(it.digest)), manifest.text))
   for _, part in ipairs(parts(manifest.content)) do pull(repository, folder, part, done) end
 end
 

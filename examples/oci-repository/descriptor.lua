@@ -25,8 +25,9 @@ end
 --- The file component-descriptor.yaml of a tar.
 local function unpack(tar)
   local folder <close> = ocm.tempdir()
-  ocm.pipe(tar, ocm.untar(folder:path(), { files = 10, bytes = 16 << 20 }))
-  return assert(ocm.fs.read(folder:path "component-descriptor.yaml"))
+  ocm.try("the component descriptor", ocm.pipe, tar, ocm.untar(folder:path(), { files = 10, bytes = 16 << 20 }))
+  local text = ocm.fs.read(folder:path "component-descriptor.yaml")
+  return text or ocm.fail(502, "the component descriptor: there is no component-descriptor.yaml in its tar")
 end
 
 --- The descriptor that is in a layer.

@@ -98,19 +98,44 @@ test("components come in pages, each after the last name of the one before", fun
   test.equal(server.requests[#server.requests].query.last, "a/b/component-descriptors/acme.org/it")
 end)
 
-test("a descriptor in YAML says what has to be installed", function()
-  package.preload.lyaml = function() error "there is none" end
+test("an archive that is no OCI image layout is refused", function()
+  local folder, archive = test.folder(), test.folder() .. "/layout.tar"
+  local function add()
+    ocm.pipe(ocm.tar(folder, { root = false }), archive)
+    plugin:call("AddLocalResource", {
+      repository = spec, name = "acme.org/it", version = "1.0.0", resourceLocation = { type = "localFile", value = archive },
+      resource = { name = "image", version = "1.0.0", type = "ociImage", relation = "local",
+        access = { type = "localBlob/v1", mediaType = "application/vnd.ocm.software.oci.layout.v1+tar" } },
+    })
+  end
+  test.raises("400 the OCI image layout has no index.json that is JSON", add)
+  test.write(folder .. "/index.json", ocm.json.encode { manifests = { { mediaType = "text/plain", digest = digest "gone", size = 4 } } })
+  test.raises("502 the OCI image layout: .*No such file or directory", add)
+end)
+
+--- Adds a version whose config says that its descriptor is of another type.
+local function add_as(suffix)
   add_version(add_blob "hello")
   for path, text in pairs(store) do
     local config = path:find "/blobs/" and text:find "componentDescriptorLayer" and text
-    if config then -- the same, of another type
-      local other = config:gsub("%+json", "+yaml")
+    if config then
+      local other = config:gsub("%+json", suffix)
       local manifest = store["a/b/component-descriptors/acme.org/it/manifests/1.0.0.build-x"]
       store[path:gsub("sha256:.*", "") .. digest(other)] = other
-      store["a/b/component-descriptors/acme.org/it/manifests/1.0.0.build-x"] = manifest:gsub(digest(config), digest(other))
-      break
+      store["a/b/component-descriptors/acme.org/it/manifests/1.0.0.build-x"] = manifest:gsub(digest(config), digest(other)):gsub('"size":' .. #config, '"size":' .. #other)
+      return
     end
   end
+end
+
+test("a descriptor in YAML says what has to be installed", function()
+  package.preload.lyaml = function() error "there is none" end
+  add_as "+yaml"
   test.contains(test.raises(501, get_blob).text, "Debian's lua-yaml")
   package.preload.lyaml = nil
+end)
+
+test("a descriptor that is no tar, but said to be one, is the registry's fault", function()
+  add_as "+yaml+tar"
+  test.raises("502 the component descriptor: .*not a tar archive", get_blob)
 end)

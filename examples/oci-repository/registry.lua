@@ -75,8 +75,8 @@ end
 function registry:refuse(answer, method)
   local hint = ""
   if answer.status == 401 or answer.status == 403 then
-    local what = self.has_credentials and "the credentials of" or "there are no credentials for"
-    hint = (" (%s %s, see README.md)"):format(what, ocm.json.encode(self.identity))
+    local what = self.has_credentials and "it refuses the credentials" or "no credentials are configured"
+    hint = ("; %s for %s"):format(what, ocm.json.encode(self.identity))
   end
   ocm.fail(answer.status // 100 == 4 and answer.status or 502, "%s %s: %d%s%s", method, answer.url:match "^[^?]*", answer.status, words(answer), hint)
 end
@@ -87,9 +87,9 @@ function registry:token(challenge)
   if not realm:find "^https?://" or (self.url:find "^https:" and not realm:find "^https:") then
     ocm.fail(502, "%s wants its credentials to be sent to %q", self.url, realm)
   end
-  local answer = ocm.http.request {
+  local answer = ocm.try("the OCI registry", ocm.http.request, {
     url = realm, query = { service = challenge.service, scope = challenge.scope }, username = self.username, password = self.password,
-  }
+  })
   if answer.status ~= 200 then self:refuse(answer, "GET") end
   local ok, body = pcall(ocm.json.decode, answer.body)
   local token = ok and type(body) == "table" and (body.token or body.access_token)
@@ -116,7 +116,7 @@ function registry:send(options, ...)
   end
   for attempt = 1, 2 do
     for _, name in ipairs { "username", "password", "bearer" } do options[name] = self.login[name] end
-    local answer = self.http.request(options)
+    local answer = ocm.try("the OCI registry", self.http.request, options)
     local challenge = answer.status == 401 and attempt == 1 and answer.headers["www-authenticate"]
     if not challenge or not self:log_in(challenge) then
       for _, status in ipairs { ... } do

@@ -45,12 +45,12 @@ def test_wrong_credentials_and_none_are_told_apart_and_not_told(guarded, manager
     error = wrong.error("GetComponentVersion", component=COMPONENT, version="1.0.0")
     url = f"{guarded.url}/v2/prefix/component-descriptors/{COMPONENT}/manifests/1.0.0"
     identity = f'{{"hostname":"127.0.0.1","path":"prefix","port":"{guarded.port}","scheme":"http","type":"OCIRegistry"}}'
-    assert error.endswith(f"GET {url}: 401: authentication required (the credentials of {identity}, see README.md)")
+    assert error.endswith(f"GET {url}: 401: authentication required; it refuses the credentials for {identity}")
     assert ": 401" in wrong.error("CheckHealth")
     none = Repository(manager, guarded.spec())
     none.call("CheckHealth") # it answers
     error = none.error("GetComponentVersion", component=COMPONENT, version="1.0.0")
-    assert error.endswith(f"GET {url}: 401: authentication required (there are no credentials for {identity}, see README.md)")
+    assert error.endswith(f"GET {url}: 401: authentication required; no credentials are configured for {identity}")
     manager.end()
     log = "".join(manager.log)
     assert "url=" + url in log
@@ -132,9 +132,9 @@ def test_token_is_fetched_for_what_the_registry_asks(folder, manager):
         assert (name, "pull", "anonymous") in tokens.asked
         wrong = Repository(manager, registry.spec(), direct("me", "wrong battery"))
         error = wrong.error("GetComponentVersion", component=COMPONENT, version="1.0.0")
-        assert f"GET {tokens.url}/token: 401: incorrect username or password (the credentials of" in error
+        assert f"GET {tokens.url}/token: 401: incorrect username or password; it refuses the credentials for" in error
         assert "wrong battery" not in error
         path = manager.path / "blob"
         path.write_bytes(b"other")
         error = anyone.error("AddLocalResource", component=COMPONENT, version="1.0.0", resource=resource, blob={"path": str(path)})
-        assert "blobs/uploads/: 401: authentication required (there are no credentials for" in error
+        assert "blobs/uploads/: 401: authentication required; no credentials are configured for " in error

@@ -318,6 +318,8 @@ def test_registry_that_dies_while_a_blob_is_read(repository, registry, manager):
         error = relayed.error("GetLocalResource", component=COMPONENT, version="1.0.0", identity={"name": "large"})
         assert f"GET http://127.0.0.1:{relay.port}/v2/prefix/component-descriptors/{COMPONENT}/blobs/{digest(content)}: " in error
         until(lambda: not [path for path in manager.tmp.glob("ocm-*/*") if path.is_file() and path.stat().st_size > 10_000])
+        gone = relayed.error("ListComponentVersions", component=COMPONENT)
+        assert f"code 502: additional information: the OCI registry: GET http://127.0.0.1:{relay.port}/v2/" in gone
         relay.mend(registry.start().port)
         assert relayed.blob({"name": "large"})["blob"]["sha256"] == hashlib.sha256(content).hexdigest()
 

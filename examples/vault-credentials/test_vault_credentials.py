@@ -256,11 +256,11 @@ def test_vault_that_ends_in_the_middle_is_told_and_asked_again_when_it_is_back(m
         relay.cut_after(300) # in the middle of the secret's metadata
         told = refusal(manager, vault, **at)
         assert relay.cut
-        assert told.startswith(f"Vault does not answer: GET {at['serverURL']}/v1/secret/data/registries/quay.io: "), told
+        assert told.startswith(f"Vault {at['serverURL']}: GET {at['serverURL']}/v1/secret/data/registries/quay.io: "), told
         relay.mend(vault.port)
         assert resolve(manager, vault, **at)["properties"] == {"username": "robot", "password": PASSWORD}
     assert vault.logins == 1
-    assert refusal(manager, vault, **at) == f"Vault does not answer: GET {at['serverURL']}/v1/secret/data/registries/quay.io: connection refused (tried several times)"
+    assert refusal(manager, vault, **at) == f"Vault {at['serverURL']}: GET {at['serverURL']}/v1/secret/data/registries/quay.io: connection refused (tried several times)"
 
 
 def test_warnings_are_logged(manager, vault):
@@ -279,7 +279,7 @@ def test_certificate_of_a_private_authority_is_trusted_when_the_credentials_name
     with Vault(tls) as vault:
         assert resolve(manager, vault, approle(certificateAuthority=(folder / "pem").read_text()))["properties"]["password"] == PASSWORD
         told = refusal(manager, vault, approle(secret_id="11111111-other"))
-        assert told.startswith(f"Vault does not answer: POST {vault.url}/v1/auth/approle/login: ") and "certificate" in told
+        assert told.startswith(f"Vault {vault.url}: POST {vault.url}/v1/auth/approle/login: ") and "certificate" in told
 
 
 # ---- a real Vault ----

@@ -36,7 +36,7 @@ local function request(spec, path, options)
   options.token = nil
   options.redirects = 0 -- a login would take its secret_id along
   options.timeout, options.max = 60, 4 << 20
-  local answer = ocm.try("Vault does not answer", ocm.http.request, options)
+  local answer = ocm.try("Vault " .. spec.serverURL, ocm.http.request, options)
   local readable, body = pcall(ocm.json.decode, answer.body)
   return answer, readable and object(body) or {}
 end

@@ -200,6 +200,14 @@ def test_malformed_signature_is_refused(plugin, pki, changes, reason):
     assert (answer.status, answer.text) == (422, reason)
 
 
+@pytest.mark.parametrize("value", ["zz", "00", ""])
+def test_digest_that_is_none_is_not_signed_and_not_verified(plugin, pki, value):
+    malformed = {**digest("SHA-256"), "value": value}
+    answers = (sign(plugin, signer(pki, "P-256"), malformed),
+               verify(plugin, {"publicKeyPEM": pki.text("root.pem")}, made_by_openssl(pki, "P-256"), malformed))
+    assert [(answer.status, answer.text) for answer in answers] == [(422, f"digest: \"{value}\" is no SHA-256 in hexadecimal digits")] * 2
+
+
 @pytest.mark.parametrize("algorithm", ["MD5", "SHA-1"])
 def test_digest_that_others_could_have_is_not_signed_and_not_verified(plugin, pki, algorithm):
     answers = (sign(plugin, signer(pki, "P-256"), digest(algorithm)),
@@ -231,7 +239,7 @@ WRONG = { # changes to good credentials, and what is said
     "encrypted": ({"privateKeyPEM": "encrypted.key"}, "privateKeyPEM: the private key is encrypted: a passphrase is needed"),
     "wrong passphrase": ({"privateKeyPEM": "encrypted.key", "privateKeyPassphrase": "P-256.key"},
                          "privateKeyPEM: wrong passphrase for the private key (or a damaged one)"),
-    "text for a file": ({"privateKeyPEM": None, "privateKeyPEMFile": "P-256.key"}, "privateKeyPEMFile: opening ***: "),
+    "text for a file": ({"privateKeyPEM": None, "privateKeyPEMFile": "P-256.key"}, "privateKeyPEMFile: the file that it names cannot be read: "),
 }
 
 
@@ -261,7 +269,7 @@ def test_wrong_credentials_are_said_and_not_shown(plugin, wrong, case):
 
 def test_missing_file_is_said(plugin, pki, folder):
     answer = sign(plugin, {"publicKeyPEM": pki.text("P-256.pem"), "privateKeyPEMFile": f"{folder}/nope"})
-    assert (answer.status, answer.text) == (401, "privateKeyPEMFile: opening ***: No such file or directory")
+    assert (answer.status, answer.text) == (401, "privateKeyPEMFile: the file that it names cannot be read: No such file or directory")
 
 
 # ---- with the ocm CLI ----

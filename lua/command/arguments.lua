@@ -17,7 +17,7 @@ end
 
 --- Ends the command: it was called wrongly, exit status 2.
 function arguments.misuse(format, ...)
-  error(setmetatable({ text = format:format(...) .. ". See ocmlua help", status = 2 }, Failure), 0)
+  error(setmetatable({ text = (format:format(...) .. "."):gsub("%?%.$", "?") .. " See ocmlua help", status = 2 }, Failure), 0)
 end
 
 function arguments.is_failure(value) return getmetatable(value) == Failure end

@@ -125,7 +125,9 @@ local function validated(chosen)
   local problems = violations(chosen.capability, made.spec)
   if #problems == 0 then return true end
   if not made.place and not made.repository_given then return false end
-  arguments.fail("the manager would not send this: %s does not fit the schema of %s:\n  %s", made.place or "the repository", made.spec.type, table.concat(problems, "\n  "))
+  local text = table.concat(problems, "\n  ")
+  if text:find ", got a string" then text = text .. "\nname=value is a text, name:=5 JSON" end
+  arguments.fail("the manager would not send this: %s does not fit the schema of %s:\n  %s", made.place or "the repository", made.spec.type, text)
 end
 
 --- The request by which the manager learns whose credentials it takes; nil: there is none.

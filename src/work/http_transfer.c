@@ -466,6 +466,8 @@ const char *http_transfer_reason(struct http *h, char *out, size_t size)
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_HTTP2:
     case CURLE_HTTP2_STREAM:
+        if (strstr(h->reason, "wrong version number") != NULL)
+            return "the server does not speak TLS there: it may be http";
         if (h->reason[0] != '\0') {
             (void)snprintf(out, size, "%s", h->reason);
             return out;

@@ -151,6 +151,12 @@ def test_spec_that_the_manager_would_refuse_is_not_sent(greeting):
     assert "greeting who" not in done.stderr
 
 
+def test_text_where_the_schema_wants_something_else_is_told_how_to_give_it(greeting):
+    hint = "name=value is a text, name:=5 JSON"
+    assert hint in run("call", greeting, "ProcessResource", "name=x", "times=5").stderr
+    assert hint not in run("call", greeting, "ProcessResource", "name=x", "times:=[]").stderr
+
+
 def test_type_that_is_not_declared_is_named(greeting):
     done = run("call", greeting, "ProcessResource", "type=Greting/v1", "name=x")
     assert done.returncode == 1 and '"Greting/v1"' in done.stderr and "Greeting/v1" in done.stderr

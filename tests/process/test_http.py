@@ -717,6 +717,12 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(plugin, pki):
         assert "/no/such/file" in error
 
 
+def test_a_server_without_tls_is_named_as_such(plugin, server):
+    """What TLS libraries say of it ("wrong version number") tells nobody to write http."""
+    url = server.gives("/x", b"ok").replace("http:", "https:")
+    assert request_error(plugin, url, retries=0) == f"GET {url}: the server does not speak TLS there: it may be http"
+
+
 def test_client_certificate(plugin, pki):
     with tls_server(pki, client=True) as server:
         url = server.gives("/x", b"ok")
