@@ -1,6 +1,7 @@
 --- `ocmlua run FILE [ARGUMENT ...]`: the standalone lua, with all that plugins have.
 
 local arguments = require "command.arguments"
+local interrupt_gently = require "ocm.native.command".interrupt_gently
 local trace = require "command.trace"
 
 local function beside(path) return path:match "^(.*)/" or "." end
@@ -25,6 +26,7 @@ The exit status is 0, what os.exit was given, or 1 when the script fails.]],
     if not chunk then arguments.fail("%s", problem) end
     _G.arg = table.move(given, 1, #given, 0, {})
     _G.ocm = require "ocm"
+    interrupt_gently()
     local ok, failure = xpcall(chunk, trace, table.unpack(given, 2))
     if not ok then arguments.fail("%s", failure) end
   end,

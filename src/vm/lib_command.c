@@ -96,6 +96,13 @@ static int l_muted(lua_State *L)
     return status == LUA_OK ? lua_gettop(L) : lua_error(L);
 }
 
+/* interrupt_gently(): an interrupt is an error at first, after which <close> variables have a second, as in the standalone lua */
+static int l_interrupt_gently(lua_State *L)
+{
+    vm_of(L)->gentle = true;
+    return 0;
+}
+
 /* crc32(bytes) -> the checksum that zip has */
 static int l_crc32(lua_State *L)
 {
@@ -190,7 +197,7 @@ static int l_guard(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-    {"crc32", l_crc32}, {"guard", l_guard}, {"is_terminal", l_is_terminal}, {"muted", l_muted}, {"program", l_program}, {"quiet", l_quiet},
+    {"crc32", l_crc32}, {"guard", l_guard}, {"interrupt_gently", l_interrupt_gently}, {"is_terminal", l_is_terminal}, {"muted", l_muted}, {"program", l_program}, {"quiet", l_quiet},
     {"real_path", l_real_path}, {"stamp", l_stamp}, {"texts", embedded_texts}, {"width", l_width}, {"write_program", l_write_program}, {NULL, NULL},
 };
 

@@ -43,11 +43,20 @@ const char *slice_over(const struct vm *vm)
     uint64_t now = vm_now();
     if (vm->deadline != 0)
         return now > vm->deadline ? no_time : NULL;
-    if (vm->starting && watch.interrupted)
+    if (vm->starting && watch.interrupted && now >= vm->closing_until)
         return no_time;
     if (vm->current != NULL && vm->current->deadline != 0 && now > vm->current->deadline)
         return too_long;
     return watch.interrupted && now - watch.interrupted_at > GRACE ? stopping : NULL;
+}
+
+const char *slice_end_now(struct vm *vm, bool *gently)
+{
+    const char *why = slice_over(vm);
+    *gently = why == no_time && vm->gentle && vm->deadline == 0 && vm->closing_until == 0;
+    if (*gently)
+        vm->closing_until = vm_now() + CLOSING_TIME;
+    return why;
 }
 
 void slice_unhook(lua_State *L)
@@ -72,8 +81,12 @@ static void on_count(lua_State *L, lua_Debug *event)
         return;
     }
     bool can_yield = vm->current != NULL && vm->pinned == 0 && lua_isyieldable(L);
-    const char *why = vm->killing != NULL ? vm->killing : slice_over(vm);
-    if (can_yield) {
+    bool gently = false;
+    const char *why = vm->killing != NULL ? vm->killing : slice_end_now(vm, &gently);
+    if (gently) { /* as the standalone lua does */
+        slice_unhook(L);
+        luaL_error(L, "%s", why);
+    } else if (can_yield) {
         slice_unhook(L);
         vm->killing = why;
         vm->denied = false;

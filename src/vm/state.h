@@ -53,6 +53,8 @@ struct vm {
     bool denied;            /* Lua gets no more memory, so that the slice ends */
     uint64_t deadline;      /* of what runs outside of tasks (cleanup, closing); 0: none */
     bool starting;          /* an interrupt ends what runs */
+    bool gentle;            /* it does so by an error like any other, at first */
+    uint64_t closing_until; /* it has: the <close> variables have until then; 0: not yet */
     bool outside;           /* the loop is not running: start, cleanup */
     struct transit *transits; /* lib_coroutine.c: coroutines that wait inside of a primitive */
     lua_Hook on_line;         /* lib_test.c: is told of each line that runs; NULL, but in a test that asks for it */
@@ -61,6 +63,9 @@ struct vm {
 static inline struct vm *vm_of(lua_State *L) { return *(struct vm **)lua_getextraspace(L); }
 
 /* ---- slice.c: the watch ---- */
+
+enum { CLOSING_TIME = 1000000000 }; /* nanoseconds, for the <close> variables of what is ended */
+
 
 /* The loop lets L run Lua code: a slice begins. Returns what ran before, for slice_end; slices nest. */
 lua_State *slice_begin(lua_State *L);
@@ -73,6 +78,8 @@ void slice_close(void);
 void slice_unhook(lua_State *L);
 /* Why what runs has to end now (a text), or NULL. */
 const char *slice_over(const struct vm *vm);
+/* The same, about to be raised.  `gently`: as an error like any other, after which <close> variables have some time. */
+const char *slice_end_now(struct vm *vm, bool *gently);
 /* The coroutine that runs now, or NULL. */
 lua_State *slice_running(void);
 /* Whether the process was told to stop (vm_interrupt). */

@@ -11,7 +11,6 @@
 #include <string.h>
 
 enum { IDLE_LIMIT = 64 };
-static const uint64_t CLOSING_TIME = 1000000000; /* for the <close> variables of a task that is ended */
 
 /* ---- lists ---- */
 
@@ -337,7 +336,8 @@ void vm_cancel(struct vm *vm)
 
 void task_check(lua_State *L)
 {
-    const char *why = slice_over(vm_of(L));
+    bool gently;
+    const char *why = slice_end_now(vm_of(L), &gently);
     if (why != NULL)
         luaL_error(L, "%s", why);
 }

@@ -88,18 +88,33 @@ def test_temporary_files_are_gone_when_it_ends(folder):
     assert not Path(done.stdout.strip()).exists()
 
 
-def test_interrupt_closes_variables_and_ends_it(folder):
-    (folder / "script.lua").write_text('''
-      local closing <close> = setmetatable({}, { __close = function() print "closed" end })
-      print "ready" io.stdout:flush()
-      ocm.sleep(1000)''')
+def interrupted(folder):
+    """(status, what it prints from then on) of script.lua, interrupted when it has printed "ready"."""
     process = subprocess.Popen([OCMLUA, "run", folder / "script.lua"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(folder))
     try:
         assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=DEADLINE)
-        assert (process.returncode, out) == (130, "closed\n")
+        return process.returncode, out
     finally:
         if process.poll() is None:
             process.kill()
             process.wait()
+
+
+@pytest.mark.parametrize("work", ["ocm.sleep(1000)", "while true do end", "table.sort({ 1, 2 }, function() while true do end end)"])
+def test_interrupt_closes_variables_and_ends_it(folder, work):
+    (folder / "script.lua").write_text('''
+      local closing <close> = setmetatable({}, { __close = function()
+        local file <close> = io.open("/proc/self/stat") -- what takes a while
+        for _ = 1, 100 do ocm.sleep(0.0005) end
+        print "closed"
+      end })
+      print "ready" io.stdout:flush()
+      ''' + work)
+    assert interrupted(folder) == (130, "closed\n")
+
+
+def test_interrupt_ends_what_catches_every_error(folder):
+    (folder / "script.lua").write_text('print "ready" io.stdout:flush() while true do pcall(function() while true do end end) end')
+    assert interrupted(folder) == (130, "")
