@@ -15,10 +15,10 @@ local validate = require "ocm.validate"
 
 local IDLE <const> = 600 -- seconds
 
---- Which method tells for whom the manager looks up credentials; in all others that have one it is GetIdentity.
+--- Which method tells for whom the manager looks up credentials, and so tells the plugin a spec; in all others that have one it is GetIdentity.
 local identified_by = {
   signingHandler = { Sign = "GetSignerIdentity", Verify = "GetVerifierIdentity", GetSignerIdentity = false, GetVerifierIdentity = false },
-  credentialRepository = {}, credentialPlugin = {},
+  credentialRepository = {}, credentialPlugin = { Resolve = "GetConsumerIdentity" },
 }
 
 local function method_of(capability, name)
@@ -120,14 +120,13 @@ end
 
 local function validated(chosen)
   local made = chosen.made
-  if made.place == "identity" then return true end
-  if not made.place and not made.repository_given and made.spec.type == nil then return false end
+  if not made.place and not made.told and made.spec.type == nil then return false end
   local problems = violations(chosen.capability, made.spec)
   if #problems == 0 then return true end
-  if not made.place and not made.repository_given then return false end
+  if not made.place and not made.told then return false end
   local text = table.concat(problems, "\n  ")
   if text:find ", got a string" then text = text .. "\nname=value is a text, name:=5 JSON" end
-  arguments.fail("the manager would not send this: %s does not fit the schema of %s:\n  %s", made.place or "the repository", made.spec.type, text)
+  arguments.fail("the manager would not send this: %s does not fit the schema of %s:\n  %s", made.place or "the " .. chosen.method.recall.one, made.spec.type, text)
 end
 
 --- The request by which the manager learns whose credentials it takes; nil: there is none.
@@ -139,8 +138,7 @@ local function identity_request(chosen, known)
   local identity = name and name ~= method.name and method_of(capability, name)
   if not identity or not known then return nil end
   local fields = {}
-  for field in pairs(identity.request) do fields[field] = made.fields[field] end
-  if name == "GetIdentity" then fields = { type = made.spec } end
+  for field in pairs(identity.request) do fields[field] = field == identity.spec and made.spec or made.fields[field] end
   return identity, fields
 end
 
@@ -254,7 +252,7 @@ local function run(given)
   local function note(format, ...)
     if given.verbose and not given.json then io.stderr:write(style.dim(show.plain(format:format(...))), "\n") end
   end
-  if not known and not chosen.made.place then note "the repository is not told (type=…), so GetIdentity is not asked" end
+  if not known and not chosen.made.place then note("the %s is not told (type=…), so nobody is asked for an identity first", chosen.method.recall.one) end
 
   local session = given.socket and launch.connect(given.socket) or launch.start(argv, launch.id(given[1]), { idle = IDLE, on_line = on_line })
   local _child <close> = session.child

@@ -53,13 +53,8 @@ shorthands.resourceLocation, shorthands.sourceLocation = shorthands.location, sh
 
 local function fields_of(method) return method.request or method.query end
 
---- The path of the typed spec in the request; nil: a GET, whose repository is told by GetIdentity.
-local function place_of(method)
-  if method.spec then return method.spec end
-  if places[method.name] then return places[method.name] end
-  return method.request and method.request.identity and "identity" or nil
-end
-request.place_of = place_of
+--- The path of the typed spec in the request; nil: it isn't in there, but in one before it (`recall` of the contract table).
+local function place_of(method) return method.spec or places[method.name] end
 
 local function split(path)
   local parts = {}
@@ -145,8 +140,8 @@ local function apply(made, method, word)
   local field = fields_of(method)[first]
   if name == "type" or not field then
     local place = made.place
-    if place then name = place .. "." .. name else made.repository_given = true end
-    return set(place and made.fields or made.repository, name, value)
+    if place then name = place .. "." .. name else made.told = true end
+    return set(place and made.fields or made.told_spec, name, value)
   end
   if is_text and name == first then
     if shorthands[name] then
@@ -168,10 +163,10 @@ local function fill(made, method)
   end
 end
 
---- The request for a method of a capability: { fields = what is sent, place = the path of its spec, or nil, repository = of a GET, spec = the
--- spec, repository_given = whether it was told }.
+--- The request for a method of a capability: { fields = what is sent, place = the path of its spec, or nil, told_spec = the one that an earlier
+-- request has to tell, spec = either, told = whether there is a told_spec }.
 function request.build(method, types, words)
-  local made = { fields = {}, place = place_of(method), repository = {} }
+  local made = { fields = {}, place = place_of(method), told_spec = {} }
   local rest, exact = table.move(words, 1, #words, 1, {}), false
   if rest[1] and pair(rest[1]) == nil then
     made.fields, exact = whole(table.remove(rest, 1)), true
@@ -182,19 +177,19 @@ function request.build(method, types, words)
     apply(made, method, word)
   end
   if made.place and get(made.fields, made.place) == nil and not exact then set(made.fields, made.place, {}) end
-  made.spec = made.repository
+  made.spec = made.told_spec
   if made.place then made.spec = get(made.fields, made.place) end
-  if type(made.spec) == "table" and made.spec.type == nil and #types == 1 and made.place ~= "identity" then made.spec.type = types[1] end
+  if type(made.spec) == "table" and made.spec.type == nil and #types == 1 then made.spec.type = types[1] end
   if method.query and type(made.fields.identity) == "table" then made.fields.identity = ocm.base64.encode(json.encode(made.fields.identity)) end
   return made
 end
 
 --- Raises for what the plugin would refuse, before it is asked.
 function request.check(method, made, types)
-  if made.place ~= "identity" and (made.place or made.repository_given) then
+  if made.place or made.told then
     local spec = made.spec
     if type(spec) ~= "table" or type(spec.type) ~= "string" then
-      arguments.misuse("%s has no type: type=%s", made.place or "the repository", #types > 0 and table.concat(types, ", or type=") or "…")
+      arguments.misuse("%s has no type: type=%s", made.place or "the " .. method.recall.one, #types > 0 and table.concat(types, ", or type=") or "…")
     end
   end
   local copy = json.decode(json.encode(made.fields)) -- a check changes what it is given
@@ -224,7 +219,7 @@ end
 --- Words that make a request of a method: a short way to it.
 function request.example(method, schemas, types)
   local words = {}
-  local place, names = place_of(method), {}
+  local names = {}
   for name, shape in pairs(fields_of(method)) do
     if shape:sub(-1) ~= "?" then names[#names + 1] = name end
   end
@@ -235,10 +230,10 @@ function request.example(method, schemas, types)
     elseif name:lower():find "location$" then
       words[#words + 1] = name .. "=./file"
     elseif name == "identity" then
-      words[#words + 1] = place == "identity" and "hostname=example.org" or "identity.hostname=example.org"
+      words[#words + 1] = "identity.hostname=example.org"
     end
   end
-  if place ~= "identity" then spec_words(words, schemas[types[1]], #types > 1, types[1]) end
+  spec_words(words, schemas[types[1]], #types > 1, types[1])
   return words
 end
 
