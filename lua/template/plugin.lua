@@ -199,15 +199,15 @@ return ocm.plugin {
   credentialPlugin = {
     types = {
       ["CredentialType/v1"] = {
-        schema = ocm.schema { path = "string", hostname = "string" },
-        example = { type = "CredentialType/v1", path = "credentials.json", hostname = "example.org" },
+        schema = ocm.schema { path = "string" },
+        example = { type = "CredentialType/v1", path = "credentials.json" },
       },
     },
-    GetConsumerIdentity = function(request)
-      return { type = "CredentialType/v1", path = request.credential.path, hostname = request.credential.hostname }
-    end,
+    --- Whose credentials it takes to read them: nobody has to configure some for this identity.
+    GetConsumerIdentity = function() return { type = "CredentialType/v1" } end,
     Resolve = function(request)
-      return credentials_from(request.identity.path, request.identity.hostname)
+      if not request.credential then ocm.fail(400, "credentials of one path were expected, not of %d", #request.credentialSpecs) end
+      return credentials_from(request.credential.path, request.identity.hostname)
     end,
   },
   digestProcessorRepository = {

@@ -57,11 +57,11 @@ end)
 --@end
 --@only credentialPlugin
 
-test("credentials are found by the identity", function()
+test("credentials are found by the consumer's identity", function()
   local path = test.write(test.folder() .. "/credentials.json", '{"example.org":{"username":"me","password":"secret"}}')
   local plugin = test.load "NAME"
-  local credential = { type = "CredentialType/v1", path = path, hostname = "example.org" }
-  local identity = plugin:call("credentialPlugin", "GetConsumerIdentity", { credential = credential })
+  plugin:call("credentialPlugin", "GetConsumerIdentity", { credential = { type = "CredentialType/v1", path = path } })
+  local identity = { type = "HelmChartRepository", hostname = "example.org" }
   test.equal(plugin:call("credentialPlugin", "Resolve", { identity = identity }).properties, { username = "me", password = "secret" })
 end)
 --@end

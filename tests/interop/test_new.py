@@ -11,7 +11,6 @@ DIGEST = {"hashAlgorithm": "SHA-256", "normalisationAlgorithm": "jsonNormalisati
 RESOURCE = {"name": "it", "version": "1.0.0", "type": "blob", "relation": "external"}
 HELLO = {"digest": {**DIGEST, "normalisationAlgorithm": "genericBlobDigest/v1", "value": "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"}}
 FILE = {"path": "hello.txt"}  # seen from where the manager runs
-ACCOUNTS = {"path": "accounts.json", "hostname": "example.org"}
 ME = {"properties": {"username": "me"}}
 
 # capability: (spec beside its type, [(method, what the driver is given, what it must find in the result)])
@@ -28,7 +27,9 @@ CALLS = {
     ]),
     "componentLister": ({"path": "repository"}, [("ListComponents", {}, {})]),
     "credentialRepository": ({"path": "accounts.json"}, [("Resolve", {"identity": {"type": "credentialRepositoryConsumer/v1", "hostname": "example.org"}}, ME)]),
-    "credentialPlugin": (ACCOUNTS, [("Resolve", {"identity": {"type": "credentialPlugin/v1", **ACCOUNTS}}, ME)]),
+    "credentialPlugin": ({"path": "accounts.json"}, [
+        ("GetConsumerIdentity", {}, {"type": "credentialPlugin/v1"}),
+        ("Resolve", {"identity": {"type": "HelmChartRepository", "hostname": "example.org"}}, ME)]),
     "digestProcessorRepository": (FILE, [("ProcessResourceDigest", {"resource": RESOURCE}, HELLO)]),
     "inputRepository": ({"text": "hello"}, [("ProcessResource", {"resource": RESOURCE}, {"blob": {"content": "hello"}})]),
     "resourceRepository": (FILE, [("GetGlobalResource", {"resource": RESOURCE}, {"blob": {"content": "hello"}})]),
