@@ -8,7 +8,8 @@ return {
     local host = authority:gsub("^[^@]*@", "")
     local name, port = host:match "^([%w._-]*):?(%d*)$"
     if not name then name, port = host:match "^%[([%x:.]+)%]:?(%d*)$" end
-    if not name or url:find "[%c%s\\]" then error("ocm.identity_of: that is not a URL with a plain host name and port", 2) end
+    local no_host = name == "" and (scheme or ""):lower() ~= "file" -- https:///host and http:/host, which libcurl mends
+    if not name or no_host or (not scheme and authority:find ":$") or url:find "[%c%s\\]" then error("ocm.identity_of: that is not a URL with a plain host name and port", 2) end
     path = path:gsub("^/", ""):gsub("/+$", ""):gsub("%%(%x%x)", function(code) return string.char(tonumber(code, 16)) end)
     local function given(value) return value ~= "" and value or nil end
     return { type = type, scheme = scheme and scheme:lower(), hostname = given(name), port = given(port), path = given(path) }
