@@ -339,12 +339,16 @@ static bool read_rest(struct unpack *u, struct error *e)
     return true;
 }
 
-/* A zip of nothing but its end, which libarchive does not know for one. */
+/* A zip of nothing but its end, which libarchive does not know for one.  In its comment there is no other end, which others would find. */
 static bool is_empty_zip(const struct unpack *u)
 {
     static const char end[20] = "PK\5\6"; /* no disks, no entries; the length of a comment follows */
-    char start[sizeof end];
-    return u->zip && pread(u->spool, start, sizeof start, 0) == (ssize_t)sizeof start && memcmp(start, end, sizeof end) == 0;
+    enum { WHOLE = sizeof end + 2, COMMENT_MOST = 65535, SIGNATURE = 4 };
+    const unsigned char *start = (const unsigned char *)u->chunk;
+    if (!u->zip || u->spooled < WHOLE || u->spooled > WHOLE + COMMENT_MOST || pread(u->spool, u->chunk, u->spooled, 0) != (ssize_t)u->spooled)
+        return false;
+    return memcmp(start, end, sizeof end) == 0 && WHOLE + (start[20] | start[21] << 8) == (int)u->spooled &&
+           memmem(start + SIGNATURE, u->spooled - SIGNATURE, end, SIGNATURE) == NULL;
 }
 
 static bool unpack(struct unpack *u, struct error *e)
