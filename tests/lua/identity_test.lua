@@ -46,6 +46,10 @@ function TestIdentity.test_a_host_that_can_be_read_in_two_ways_is_refused()
     unit.assertStrContains(message, "ocm.identity_of: that is not a URL with a plain host name and port")
     if url ~= "" then unit.assertNotStrContains(message, url) end
   end
+  for _, no_url in ipairs { 5, ocm.json.null, {} } do
+    unit.assertErrorMsgContains("ocm.identity_of: that is not a URL", ocm.identity_of, no_url, "Shop")
+  end
+  unit.assertErrorMsgContains("ocm.identity_of: that is not a URL", ocm.identity_of, nil, "Shop")
 end
 
 ---- filling in texts ----
