@@ -28,7 +28,7 @@ struct vm {
     struct vm_limits limits;
     size_t memory_used;
     struct arena arena;
-    struct pool *pool;
+    struct pool *pool;         /* NULL at the end, when finalisers run */
     const struct tempdir *dir; /* NULL until vm_start */
     struct buffer capabilities;
     char start_failure[sizeof((struct error *)0)->message + 64]; /* empty: none */
@@ -53,6 +53,7 @@ struct vm {
     bool denied;            /* Lua gets no more memory, so that the slice ends */
     uint64_t deadline;      /* of what runs outside of tasks (cleanup, closing); 0: none */
     bool starting;          /* an interrupt ends what runs */
+    bool closing;           /* the Lua state */
     bool outside;           /* the loop is not running: start, cleanup */
     struct transit *transits; /* lib_coroutine.c: coroutines that wait inside of a primitive */
     lua_Hook on_line;         /* lib_test.c: is told of each line that runs; NULL, but in a test that asks for it */
