@@ -60,7 +60,8 @@ function ocm.zip(directory, options) end
 function ocm.untar(directory, options) end
 
 --- The same for a zip. It is written to a temporary file without a name beside the directory first. Encrypted entries, and files that do not
---- have the size or checksum that they say, fail the pipe; a symbolic link's checksum is not looked at.
+--- have the size or checksum that they say, fail the pipe; a symbolic link's checksum is not looked at. Files of more than 128 MiB may not be
+--- compressed as lzma or xz, which might take as much memory.
 ---
 ---     local moved = ocm.pipe(request.location, ocm.unzip(folder .. "/content"))
 ---@param directory string

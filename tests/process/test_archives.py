@@ -598,6 +598,21 @@ def test_a_bomb_of_a_zip_ends_at_its_limit(plugin, folder):
     assert left(folder) == []
 
 
+def test_lzma_in_a_zip_does_not_take_more_memory_than_decompressing_it_elsewhere(plugin, folder):
+    """libarchive gives it a dictionary of whatever size it asks for."""
+    small, large = b"x" * 100, bytes((128 << 20) + 1)
+    for content in small, large:
+        with zipfile.ZipFile(folder / "archive.zip", "w", zipfile.ZIP_LZMA) as archive:
+            archive.writestr("file", content)
+        if content is small:
+            plugin.run(unzip(folder))
+            assert (folder / "out/file").read_bytes() == small
+        else:
+            shutil.rmtree(folder / "out")
+            assert 'entry "file": it was compressed as lzma or xz: decompressing more than 128 MiB might take' in plugin.run_error(unzip(folder))
+    assert left(folder) == []
+
+
 def test_links_in_zips_that_stay_inside_are_made_when_wanted(plugin, folder):
     (folder / "tree/d").mkdir(parents=True)
     (folder / "tree/file").write_text("x")
