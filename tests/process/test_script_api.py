@@ -221,7 +221,7 @@ def test_os_exit_with_close_meets_no_tick_of_the_watch_and_no_worker():
     """What comes behind the state, as removing many files, lasts several ticks; a worker reads a string of the script's."""
     code = """local dir = ocm.tempdir()
       for i = 1, 20000 do assert(io.open(dir:path(tostring(i)), "w")):close() end
-      local bytes = ("x"):rep(64 << 20)
+      local bytes = ("x"):rep(1024):rep(16 << 10)
       ocm.parallel(function() ocm.pipe(ocm.bytes(bytes), ocm.xz { level = 9 }, ocm.null()) end, function() ocm.sleep(0.001) os.exit(6, true) end)"""
     with Plugin(runner(), exits=6) as plugin:
         with plugin.connect() as peer:
