@@ -121,7 +121,7 @@ CHAINS = { # who signed, the other certificates, and why the chain is refused, i
     "not for signatures": ("encipherer", ("issuing.pem",), "certificate CN=encipherer,O=Acme: it is not for signatures (key usage)"),
     "for something else": ("server", ("issuing.pem",), "certificate CN=server,O=Acme: it is not for this purpose (extended key usage)"),
     "issued by no CA": ("below-no-ca", ("no-ca.pem",), "certificate CN=no-ca,O=Acme: invalid CA certificate"),
-    "others' certificates": ("P-256", ("no-ca.pem",), "certificate CN=P-256,O=Acme: unable to get local issuer certificate"),
+    "others' certificates": ("P-256", ("no-ca.pem",), "certificate CN=P-256,O=Acme: its issuer CN=issuing,O=Acme is none of the trusted certificates, nor in the chain"),
 }
 
 
@@ -133,9 +133,9 @@ def test_chain_that_cannot_be_trusted_is_refused_by_name(plugin, pki, chain):
 
 
 FOREIGN = {
-    "another root": ("foreign", (), "certificate CN=foreign,O=Acme: unable to get local issuer certificate"),
+    "another root": ("foreign", (), "certificate CN=foreign,O=Acme: its issuer CN=other-root,O=Acme is none of the trusted certificates, nor in the chain"),
     "its own root in the signature": ("foreign", ("other-root.pem",), "certificate CN=other-root,O=Acme: self-signed certificate in certificate chain"),
-    "no intermediate": ("P-256", ("P-256.pem",), "certificate CN=P-256,O=Acme: unable to get local issuer certificate"),
+    "no intermediate": ("P-256", ("P-256.pem",), "certificate CN=P-256,O=Acme: its issuer CN=issuing,O=Acme is none of the trusted certificates, nor in the chain"),
     "another certificate first": ("issuing", ("P-256.pem",),
                                   "certificate CN=issuing,O=Acme: it stands first, but is no leaf: it issued another certificate of the chain"),
 }
@@ -269,7 +269,7 @@ def test_wrong_credentials_are_said_and_not_shown(plugin, wrong, case):
 
 def test_missing_file_is_said(plugin, pki, folder):
     answer = sign(plugin, {"publicKeyPEM": pki.text("P-256.pem"), "privateKeyPEMFile": f"{folder}/nope"})
-    assert (answer.status, answer.text) == (401, "privateKeyPEMFile: the file that it names cannot be read: No such file or directory")
+    assert (answer.status, answer.text) == (401, f"privateKeyPEMFile: opening {folder}/nope: No such file or directory")
 
 
 # ---- with the ocm CLI ----
@@ -337,7 +337,7 @@ def test_cli_signs_and_verifies(component, pki, kind, hash_):
     configure(component, consumer({"publicKeyPEMFile": str(pki.path("other-root.pem"))}))
     message = component.fails("verify", "cv", VERSION, *component.verifier)
     assert f"SIGNATURE VERIFICATION FAILED: failed to verify from plugin \"x509-signing\": plugin returned status code 422: additional information: " \
-        "certificate CN=issuing,O=Acme: unable to get local issuer certificate" in message
+        "certificate CN=issuing,O=Acme: its issuer CN=root,O=Acme is none of the trusted certificates, nor in the chain" in message
 
 
 def test_cli_verifies_all_signatures_of_a_version(component, pki):
@@ -349,7 +349,7 @@ def test_cli_verifies_all_signatures_of_a_version(component, pki):
     done = component.ok("verify", "cv", VERSION, *component.verifier)
     assert done.stderr.count("signature verification completed") == 2
     configure(component, trusts[0], consumer({"publicKeyPEM": pki.text("other-root.pem")}, "release"))
-    assert "certificate CN=issuing,O=Acme: unable to get local issuer certificate" in component.fails("verify", "cv", VERSION, *component.verifier)
+    assert "certificate CN=issuing,O=Acme: its issuer CN=root,O=Acme is none of the trusted certificates, nor in the chain" in component.fails("verify", "cv", VERSION, *component.verifier)
     component.ok("verify", "cv", VERSION, "--signature", "build", *component.verifier)
 
 

@@ -129,9 +129,9 @@ local function watch(given)
       if require "lfs".attributes(path, "mode") == "directory" then watched[path] = true end
     end
     once(given, watched)
+    local before = files.state(watched) -- now: tests and --junit may write there, too
     if people then io.stdout:write "\nwaiting for a file to change; Ctrl-C ends it\n" end
     io.stdout:flush()
-    local before = files.state(watched) -- now: tests and --junit may write there, too
     while files.state(watched) == before do ocm.sleep(look_seconds) end
     if people then io.stdout:write "\n" end
   end

@@ -17,4 +17,10 @@ end
 directory.__close = directory.close
 function directory:__tostring() return "tempdir (" .. self.root .. ")" end
 
-return { tempdir = function() return setmetatable({ root = make() }, directory) end }
+return {
+  tempdir = function()
+    local root, problem = make()
+    if not root then error(problem, 2) end
+    return setmetatable({ root = root }, directory)
+  end,
+}

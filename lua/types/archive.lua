@@ -59,8 +59,9 @@ function ocm.zip(directory, options) end
 ---@return ocm.Part
 function ocm.untar(directory, options) end
 
---- The same for a zip. It is written to a temporary file without a name beside the directory first. Encrypted entries, and what does not
---- have the size or checksum that it says, fail the pipe.
+--- The same for a zip. It is written to a temporary file without a name beside the directory first. Encrypted entries, and files that do not
+--- have the size or checksum that they say, fail the pipe; a symbolic link's checksum is not looked at. Files of more than 128 MiB may not be
+--- compressed as lzma or xz, which might take as much memory.
 ---
 ---     local moved = ocm.pipe(request.location, ocm.unzip(folder .. "/content"))
 ---@param directory string

@@ -26,7 +26,8 @@
 --- Attributes that credentials are looked up by: an object of strings.
 ---@alias ocm.Identity table<string, string>
 
---- Decoded credentials, as the manager sends them. They are secrets: not for logs or error texts.
+--- Decoded credentials, as the manager sends them. They are secrets: not for logs or error texts, where what they hold reads "***". Members whose
+--- name ends in `File` or `_file` are left as they are: those are paths, and an error has to say which file it is about.
 ---
 ---     local user = credentials and credentials.properties and credentials.properties.username
 ---@class ocm.Credentials: ocm.Spec

@@ -60,7 +60,7 @@ function ocm.fs.make_dirs(path, mode) end
 ---@field mode? integer `tonumber("600", 8)`; by default what the umask leaves of octal 666
 ---@field sync? boolean default false; true: when it returns, file and name are on the disk (fsync)
 
---- Writes a file, which then has all of the new content: written beside it (`.ocmlua-….tmp`), then renamed. Whoever reads sees the old
+--- Writes a file, which then has all of the new content: written beside it (`.ocmlua-….part`), then renamed. Whoever reads sees the old
 --- file or the new one, and a failure or the end of the task leaves the old one; after a failure of the machine itself that is certain only
 --- with `sync`. It is a new file: owner and mode are not the old one's, and where a link stood, it takes the link's place.
 ---

@@ -115,8 +115,8 @@ function ocm.schema(fields) end
 function ocm.fail(status, format, ...) end
 
 --- Hides a text from now on in all log lines, and in what errors answer, as credentials that come with a request are: "***". For what a
---- script gets itself: a password out of a file, the token of a login. Of JSON text, it is each string and number; of a text of many
---- lines, each line, too. Fewer than four bytes are not hidden, and the last few thousand texts are remembered.
+--- script gets itself: a password out of a file, the token of a login. Of JSON text, it is each string and number, but for the object's own
+--- `type`, and for paths of files (members whose name ends in `File` or `_file`); of a text of many lines, each line, too. Fewer than four bytes are not hidden, and the last few thousand texts are remembered.
 ---
 ---     local password = ocm.secret(ocm.exec { "pass", "show", name }.stdout:match "[^\n]*")
 ---@param text string

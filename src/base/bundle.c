@@ -2,6 +2,7 @@
  *
  * The directory is walked anew for each file that is looked for: it has a handful of entries, and so there is nothing to allocate. */
 #include "base/bundle.h"
+#include "base/beside.h"
 #include "base/crc32.h"
 
 #include <elf.h>
@@ -159,16 +160,10 @@ static int rename_new(const char *from, const char *to)
 bool bundle_write(const char *path, const void *bytes, size_t length, bool replace, struct error *e)
 {
     char beside[PATH_MAX];
-    const char *slash = strrchr(path, '/');
-    int folder = slash != NULL ? (int)(slash - path) + 1 : 0;
-    if ((size_t)snprintf(beside, sizeof beside, "%.*s.ocmlua-XXXXXX.part", folder, path) >= sizeof beside) /* with a dot: no plugin, while it is made */
-        return error_set(e, ENAMETOOLONG, "the path is too long: %s", path);
-    int fd = mkostemps(beside, 5, O_CLOEXEC);
+    int fd = beside_create(path, 0777, beside, sizeof beside); /* its name begins with a dot: no plugin, while it is made */
     if (fd < 0)
         return error_errno(e, errno, "writing %s", path);
-    mode_t mask = umask(0);
-    (void)umask(mask);
-    bool ok = write_all(fd, bytes, length) && fchmod(fd, 0777 & ~mask) == 0;
+    bool ok = write_all(fd, bytes, length);
     int reason = errno;
     if (close(fd) != 0 && ok) {
         ok = false;

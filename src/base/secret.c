@@ -126,17 +126,24 @@ static bool remember_double(double number)
     return ok;
 }
 
-/* Every string and number in it, but for the object's own type. *whole: it was JSON to its end. */
+/* Whether a member of that name has the path of a file: no secret, and wanted in errors. */
+static bool names_file(const char *name, size_t length)
+{
+    return (length >= 4 && memcmp(name + length - 4, "File", 4) == 0) || (length >= 5 && memcmp(name + length - 5, "_file", 5) == 0);
+}
+
+/* Every string and number in it, but for the object's own type and paths. *whole: it was JSON to its end. */
 static bool remember_json(const char *json, size_t length, bool *whole)
 {
     struct json_reader reader;
     struct json_event event = {0};
-    bool ok = true, type = false; /* type: is the next value the object's own type? */
+    bool ok = true, type = false, file = false; /* is the next value the object's own type, a path? */
     json_reader_init(&reader, json, length);
     struct error e = {0};
     while (json_next(&reader, &event, &e) && event.kind != JSON_END) {
         char digits[24];
-        if (event.kind == JSON_STRING && !type)
+        bool is_path = file && event.kind == JSON_STRING && memchr(event.text, '\n', event.length) == NULL; /* not the file's text, put there by mistake */
+        if (event.kind == JSON_STRING && !type && !is_path)
             ok &= remember_value(event.text, event.length);
         else if (event.kind == JSON_DOUBLE)
             ok &= remember_double(event.number);
@@ -145,6 +152,7 @@ static bool remember_json(const char *json, size_t length, bool *whole)
         else if (event.kind == JSON_INTEGER && snprintf(digits, sizeof digits, "%" PRId64, event.integer) > 0)
             ok &= remember(digits, strlen(digits));
         type = event.kind == JSON_KEY && reader.depth == 1 && event.length == 4 && memcmp(event.text, "type", 4) == 0;
+        file = event.kind == JSON_KEY && names_file(event.text, event.length);
     }
     json_reader_free(&reader);
     *whole = e.code == 0;

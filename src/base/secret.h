@@ -11,8 +11,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Remembers what an Authorization header carries: of a JSON object every string and number, but for its own `type`; of anything else the
- * whole of it, and what stands behind its first space ("Bearer …").  False: there was not enough memory for all of it. */
+/* Remembers what an Authorization header carries: of a JSON object every string and number, but for its own `type`, and strings of one line in
+ * members whose name ends in `File` or `_file`, which are paths; of anything else the whole of it, and what stands behind its first space
+ * ("Bearer …").  False: there was not enough memory for all of it. */
 bool secret_remember(const char *text, size_t length);
 
 /* Appends the text with every remembered value replaced by "***".  False when memory ran out: `out` then has none of it. */

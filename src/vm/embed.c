@@ -27,7 +27,7 @@ static char *read_file(const char *path, size_t *length)
     if (in != NULL && fseek(in, 0, SEEK_END) == 0) {
         long size = ftell(in);
         rewind(in);
-        text = malloc((size_t)size + 1);
+        text = size >= 0 ? malloc((size_t)size + 1) : NULL;
         if (text != NULL && fread(text, 1, (size_t)size, in) == (size_t)size)
             *length = (size_t)size;
         else if (text != NULL) {
@@ -53,6 +53,7 @@ static int write_module(lua_State *L, FILE *out, const char *name, const char *t
     return failed;
 }
 
+/* All packed files, one stream. */
 static z_stream packer;
 static unsigned char packed[1 << 20];
 
@@ -60,7 +61,55 @@ static int pack(char *text, size_t length, int flush)
 {
     packer.next_in = (Bytef *)text;
     packer.avail_in = (uInt)length;
-    return deflate(&packer, flush) != (flush == Z_FINISH ? Z_STREAM_END : Z_OK) || packer.avail_in != 0;
+    int failed = deflate(&packer, flush) != (flush == Z_FINISH ? Z_STREAM_END : Z_OK) || packer.avail_in != 0;
+    if (failed)
+        fprintf(stderr, "embed: packed, the files are more than %zu bytes\n", sizeof packed);
+    return failed;
+}
+
+/* Writes modules, packs the others; `lengths`: of the files.  Leaves of each argument its NAME. */
+static int write_files(lua_State *L, FILE *out, int argc, char **argv, size_t *lengths, int strip)
+{
+    int failed = 0;
+    for (int i = 2; i < argc && !failed; i++) {
+        char *equals = strchr(argv[i], '=');
+        char *text = equals != NULL ? read_file(equals + 1, &lengths[i]) : NULL;
+        if (text == NULL) {
+            fprintf(stderr, "embed: cannot read %s\n", argv[i]);
+            return 1;
+        }
+        *equals = '\0';
+        if (argv[i][0] == '@') {
+            failed = pack(text, lengths[i], Z_NO_FLUSH);
+        } else {
+            fprintf(out, "static const unsigned char module_%d[] = {\n", i);
+            failed = write_module(L, out, argv[i], text, lengths[i], strip);
+            fprintf(out, "};\n\n");
+        }
+        free(text);
+    }
+    return failed || pack(NULL, 0, Z_FINISH);
+}
+
+/* What embedded.h declares. */
+static int write_tables(lua_State *L, FILE *out, int argc, char **argv, const size_t *lengths)
+{
+    size_t total = 0;
+    fprintf(out, "const struct embedded_module embedded_modules[] = {\n");
+    for (int i = 2; i < argc; i++)
+        if (argv[i][0] != '@')
+            fprintf(out, "    {\"%s\", module_%d, sizeof module_%d},\n", argv[i], i, i);
+    fprintf(out, "    {0, 0, 0},\n};\n\nconst struct embedded_file embedded_files[] = {\n");
+    for (int i = 2; i < argc; i++)
+        if (argv[i][0] == '@') {
+            fprintf(out, "    {\"%s\", %zu, %zu},\n", argv[i] + 1, total, lengths[i]);
+            total += lengths[i];
+        }
+    fprintf(out, "    {0, 0, 0},\n};\n\nconst size_t embedded_total = %zu;\nconst size_t embedded_packed_length = %lu;\n", total, packer.total_out);
+    fprintf(out, "const unsigned char embedded_packed[] = {\n");
+    int failed = write_bytes(L, packed, packer.total_out, out);
+    fprintf(out, "};\n");
+    return failed || ferror(out);
 }
 
 int main(int argc, char **argv)
@@ -70,57 +119,23 @@ int main(int argc, char **argv)
     int strip = argc > 1 && strcmp(argv[1], "-s") == 0;
     argc -= strip;
     argv += strip;
-    FILE *out = argc > 1 ? fopen(argv[1], "wb") : NULL;
-    if (L == NULL || out == NULL) {
+    if (argc < 2) {
         fprintf(stderr, "usage: embed [-s] OUT NAME=FILE... @NAME=FILE...\n");
         return 1;
     }
+    size_t *lengths = calloc((size_t)argc, sizeof *lengths);
+    FILE *out = fopen(argv[1], "wb");
     packer.next_out = packed;
     packer.avail_out = sizeof packed;
-    if (deflateInit2(&packer, Z_BEST_COMPRESSION, Z_DEFLATED, GZIP, MEMORY, Z_DEFAULT_STRATEGY) != Z_OK)
+    if (L == NULL || lengths == NULL || out == NULL ||
+        deflateInit2(&packer, Z_BEST_COMPRESSION, Z_DEFLATED, GZIP, MEMORY, Z_DEFAULT_STRATEGY) != Z_OK) {
+        fprintf(stderr, "embed: cannot write %s\n", argv[1]);
         return 1;
-    fprintf(out, "/* Made by embed.c. */\n#include \"vm/embedded.h\"\n\n");
-    size_t *lengths = calloc((size_t)argc, sizeof *lengths);
-    for (int i = 2; i < argc; i++) {
-        char *equals = strchr(argv[i], '=');
-        char *text = equals != NULL ? read_file(equals + 1, &lengths[i]) : NULL;
-        if (text == NULL) {
-            fprintf(stderr, "embed: cannot read %s\n", argv[i]);
-            return 1;
-        }
-        *equals = '\0';
-        if (argv[i][0] == '@') {
-            if (pack(text, lengths[i], Z_NO_FLUSH))
-                return 1;
-        } else {
-            fprintf(out, "static const unsigned char module_%d[] = {\n", i);
-            if (write_module(L, out, argv[i], text, lengths[i], strip))
-                return 1;
-            fprintf(out, "};\n\n");
-        }
-        free(text);
     }
-
-    fprintf(out, "const struct embedded_module embedded_modules[] = {\n");
-    for (int i = 2; i < argc; i++)
-        if (argv[i][0] != '@')
-            fprintf(out, "    {\"%s\", module_%d, sizeof module_%d},\n", argv[i], i, i);
-    fprintf(out, "    {0, 0, 0},\n};\n\nconst struct embedded_file embedded_files[] = {\n");
-    size_t total = 0;
-    for (int i = 2; i < argc; i++)
-        if (argv[i][0] == '@') {
-            fprintf(out, "    {\"%s\", %zu, %zu},\n", argv[i] + 1, total, lengths[i]);
-            total += lengths[i];
-        }
-    if (pack(NULL, 0, Z_FINISH))
-        return 1;
-    fprintf(out, "    {0, 0, 0},\n};\n\nconst size_t embedded_total = %zu;\nconst size_t embedded_packed_length = %lu;\n", total, packer.total_out);
-    fprintf(out, "const unsigned char embedded_packed[] = {\n");
-    if (write_bytes(L, packed, packer.total_out, out))
-        return 1;
-    fprintf(out, "};\n");
-    free(lengths);
+    fprintf(out, "/* Made by embed.c. */\n#include \"vm/embedded.h\"\n\n");
+    int failed = write_files(L, out, argc, argv, lengths, strip) || write_tables(L, out, argc, argv, lengths);
     (void)deflateEnd(&packer);
+    free(lengths);
     lua_close(L);
-    return fclose(out) == 0 ? 0 : 1;
+    return fclose(out) != 0 || failed;
 }

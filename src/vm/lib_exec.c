@@ -43,6 +43,7 @@ static struct stream *make(lua_State *L, int index, struct exec_options options)
     bool changed = lua_getfield(L, index, "changes") != LUA_TNIL;
     const char *const *changes = changed ? push_strings(L, index, "changes") : NULL;
     const char *cwd = part_string(L, index, "cwd");
+    bool inherit = part_boolean(L, index, "inherit", true);
     uint64_t memory = (uint64_t)part_integer(L, index, "memory", 0, LUA_MAXINTEGER, 0);
     options.timeout = part_number(L, index, "timeout", 0, TIMEOUT_MOST, 0);
     if (lua_getfield(L, index, "stderr") != LUA_TNIL) {
@@ -50,7 +51,7 @@ static struct stream *make(lua_State *L, int index, struct exec_options options)
         if (options.errors == NULL)
             return NULL;
     }
-    options.command = command_create(argv, changes, part_boolean(L, index, "inherit", true), cwd);
+    options.command = command_create(argv, changes, inherit, cwd);
     if (options.command != NULL)
         command_limit_memory(options.command, memory);
     struct stream *stream = exec_create(options);

@@ -26,23 +26,22 @@ static int fail_errno(lua_State *L, const char *what, const char *path)
     return luaL_error(L, "%s %s: %s", what, path, strerror(errno));
 }
 
-static const struct tempdir *run_directory(lua_State *L)
-{
-    const struct tempdir *dir = vm_of(L)->dir;
-    if (dir == NULL)
-        luaL_error(L, "temporary files are for handlers, start and cleanup: there is no run directory yet");
-    return dir;
-}
+static const char no_directory[] = "temporary files are for handlers, start and cleanup: there is no run directory yet";
 
-/* tempdir() -> the path of an empty directory */
+/* tempdir() -> the path of an empty directory | nil, message */
 static int l_tempdir(lua_State *L)
 {
     struct error e;
     char path[PATH_MAX];
-    if (!tempdir_directory(run_directory(L), path, sizeof path, &e))
-        return luaL_error(L, "%s", e.message);
-    lua_pushstring(L, path);
-    return 1;
+    const struct tempdir *dir = vm_of(L)->dir;
+    bool ok = dir != NULL ? tempdir_directory(dir, path, sizeof path, &e) : error_set(&e, 0, "%s", no_directory);
+    if (ok) {
+        lua_pushstring(L, path);
+        return 1;
+    }
+    luaL_pushfail(L);
+    lua_pushstring(L, e.message);
+    return 2;
 }
 
 /* tempfile() -> an empty file */
@@ -50,7 +49,9 @@ static int l_tempfile(lua_State *L)
 {
     struct error e;
     char path[PATH_MAX];
-    const struct tempdir *dir = run_directory(L);
+    const struct tempdir *dir = vm_of(L)->dir;
+    if (dir == NULL)
+        return luaL_error(L, "%s", no_directory);
     size_t most = strlen(dir->path) + sizeof "/file-XXXXXX";
     struct tempfile *file = lua_newuserdatauv(L, sizeof *file + most, 0);
     *file = (struct tempfile){0};

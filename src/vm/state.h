@@ -28,7 +28,7 @@ struct vm {
     struct vm_limits limits;
     size_t memory_used;
     struct arena arena;
-    struct pool *pool;
+    struct pool *pool;         /* NULL at the end, when finalisers run */
     const struct tempdir *dir; /* NULL until vm_start */
     struct buffer capabilities;
     char start_failure[sizeof((struct error *)0)->message + 64]; /* empty: none */
@@ -55,6 +55,7 @@ struct vm {
     bool starting;          /* an interrupt ends what runs */
     bool gentle;            /* it does so by an error like any other, at first */
     uint64_t closing_until; /* it has: the <close> variables have until then; 0: not yet */
+    bool closing;           /* the Lua state */
     bool outside;           /* the loop is not running: start, cleanup */
     struct transit *transits; /* lib_coroutine.c: coroutines that wait inside of a primitive */
     lua_Hook on_line;         /* lib_test.c: is told of each line that runs; NULL, but in a test that asks for it */

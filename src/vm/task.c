@@ -306,7 +306,8 @@ static void kill_overdue(struct vm *vm, uint64_t now)
 
 void vm_run(struct vm *vm)
 {
-    pool_reap(vm->pool);
+    if (vm->pool != NULL)
+        pool_reap(vm->pool);
     uint64_t now = vm_now();
     while (vm->sleeping != NULL && vm->sleeping->wake_at <= now)
         task_wake(vm->sleeping);
@@ -370,7 +371,7 @@ void task_pump(lua_State *L, const bool *done)
     while (!*done) {
         task_check(L);
         int timeout = vm_timeout(vm);
-        struct pollfd fd = {pool_fd(vm->pool), POLLIN, 0};
+        struct pollfd fd = {vm->pool != NULL ? pool_fd(vm->pool) : -1, POLLIN, 0};
         (void)poll(&fd, 1, timeout < 0 || timeout > 100 ? 100 : timeout);
         vm_run(vm);
     }

@@ -116,6 +116,55 @@ static const luaL_Reg native[] = {
     {NULL, NULL},
 };
 
+/* ---- the end ---- */
+
+static void end(int signal)
+{
+    (void)signal;
+    _exit(0); /* all that matters has been done */
+}
+
+/* Ends the process unless this is called with 0 before. */
+static void end_after(unsigned seconds)
+{
+    struct sigaction action = {.sa_handler = seconds > 0 ? end : SIG_DFL};
+    sigemptyset(&action.sa_mask);
+    if (seconds > 0)
+        (void)sigaction(SIGALRM, &action, NULL);
+    (void)alarm(seconds);
+    if (seconds == 0)
+        (void)sigaction(SIGALRM, &action, NULL);
+}
+
+/* Without workers, which may read what the state owns, and ticks, which would meet what is freed.  False: a worker did not come back. */
+static bool close_state(struct vm *vm)
+{
+    enum { CLOSING_SECONDS = 2 };
+    enum { JOIN_MILLISECONDS = 1000 };
+    if (vm->pool != NULL && !pool_destroy(vm->pool, JOIN_MILLISECONDS))
+        return false;
+    vm->pool = NULL; /* a finaliser may ask for it */
+    slice_close();
+    if (vm->L != NULL && !vm->closing) {
+        vm->closing = true;
+        end_after(CLOSING_SECONDS); /* a finaliser may loop for ever */
+        lua_close(vm->L);
+        end_after(0);
+    }
+    return true;
+}
+
+/* os.exit([code [, close]]): as the standard one, but for how the state is closed. */
+static int l_exit(lua_State *L)
+{
+    int status = lua_isboolean(L, 1) ? !lua_toboolean(L, 1) : (int)luaL_optinteger(L, 1, EXIT_SUCCESS);
+    if (lua_toboolean(L, 2))
+        (void)close_state(vm_of(L));
+    exit(status);
+}
+
+/* ---- its libraries ---- */
+
 /* Lua's own seed is the time and an address: two processes of one second may get the same. */
 static void seed_random(lua_State *L)
 {
@@ -135,6 +184,10 @@ static int open_libraries(lua_State *L)
 {
     luaL_openlibs(L);
     seed_random(L);
+    lua_getglobal(L, "os");
+    lua_pushcfunction(L, l_exit);
+    lua_setfield(L, -2, "exit");
+    lua_pop(L, 1);
     value_open(L);
     lua_getfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
     for (const luaL_Reg *module = native; module->name != NULL; module++) {
@@ -387,36 +440,10 @@ int vm_fd(const struct vm *vm) { return pool_fd(vm->pool); }
 
 unsigned vm_works(const struct vm *vm) { return vm->works; }
 
-static void end(int signal)
-{
-    (void)signal;
-    _exit(0); /* all that matters has been done */
-}
-
-/* Ends the process unless this is called with 0 before. */
-static void end_after(unsigned seconds)
-{
-    struct sigaction action = {.sa_handler = seconds > 0 ? end : SIG_DFL};
-    sigemptyset(&action.sa_mask);
-    if (seconds > 0)
-        (void)sigaction(SIGALRM, &action, NULL);
-    (void)alarm(seconds);
-    if (seconds == 0)
-        (void)sigaction(SIGALRM, &action, NULL);
-}
-
 bool vm_destroy(struct vm *vm)
 {
-    enum { CLOSING_SECONDS = 2 };
-    enum { JOIN_MILLISECONDS = 1000 };
-    if (vm->pool != NULL && !pool_destroy(vm->pool, JOIN_MILLISECONDS))
+    if (!close_state(vm))
         return false;
-    slice_close();
-    if (vm->L != NULL) {
-        end_after(CLOSING_SECONDS); /* a finaliser may loop for ever */
-        lua_close(vm->L);
-        end_after(0);
-    }
     for (struct task *task = vm->idle.first, *next; task != NULL; task = next) {
         next = task->next;
         free(task);

@@ -211,11 +211,19 @@ static int spawn(pid_t *pid, const struct command *command, const int theirs[3])
     return failed;
 }
 
-/* From outside, since posix_spawn has no such attribute: the program has begun, but has not got far. */
+/* From outside, since posix_spawn has no such attribute: the program has begun, but has not got far.  One that has ended stays a zombie
+ * until it is reaped here, so it is no stranger's limit.  Never more than our own, which is the child's already. */
 static bool limit_memory(const struct child *child, const struct command *command, struct error *e)
 {
-    struct rlimit limit = {command->memory, command->memory};
-    return command->memory == 0 || prlimit(child->pid, RLIMIT_AS, &limit, NULL) == 0 || error_errno(e, errno, "%s: memory", command->name);
+    struct rlimit limit;
+    if (command->memory == 0)
+        return true;
+    bool ok = getrlimit(RLIMIT_AS, &limit) == 0;
+    if (ok && command->memory < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max = command->memory;
+        ok = prlimit(child->pid, RLIMIT_AS, &limit, NULL) == 0;
+    }
+    return ok || error_errno(e, errno, "%s: memory", command->name);
 }
 
 /* posix_spawn tells neither whether the folder was wrong or the program, nor where that was looked for. */

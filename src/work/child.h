@@ -19,7 +19,8 @@ struct command;
 struct command *command_create(const char *const *argv, const char *const *changes, bool inherit, const char *cwd);
 void command_free(struct command *command); /* NULL: nothing */
 
-/* The most bytes of address space that the program gets (RLIMIT_AS), and each that it starts. */
+/* The most bytes of address space that the program gets (RLIMIT_AS), and each that it starts; never more than this process may have.  0: as
+ * many.  A program that may do more than this process (setuid) cannot be limited, and is ended at once. */
 void command_limit_memory(struct command *command, uint64_t bytes);
 
 /* For logs and errors: the program's name, and its first argument if that looks like a subcommand ("git archive"). Arguments may be

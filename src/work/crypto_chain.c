@@ -15,6 +15,8 @@ static const struct {
     {"any", 0}, {"codesign", XKU_CODE_SIGN}, {"email", XKU_SMIME}, {"timestamp", XKU_TIMESTAMP}, {"tls-client", XKU_SSL_CLIENT}, {"tls-server", XKU_SSL_SERVER},
 };
 
+enum { NAME_MOST = 300 }; /* bytes of a name in an error */
+
 /* "certificate CN=…: <what>" */
 static bool refuse(const X509 *x509, const char *what, struct error *e)
 {
@@ -24,10 +26,26 @@ static bool refuse(const X509 *x509, const char *what, struct error *e)
         buffer_free(&subject);
         return error_set(e, EBADMSG, "%s", what);
     }
-    size_t length = subject.length < 300 ? subject.length : 300;
-    error_set(e, EBADMSG, "certificate %.*s: %s", (int)length, subject.data != NULL ? subject.data : "", what);
+    int length = subject.length < NAME_MOST ? (int)subject.length : NAME_MOST;
+    error_set(e, EBADMSG, "certificate %.*s: %s", length, subject.data != NULL ? subject.data : "", what);
     buffer_free(&subject);
     return false;
+}
+
+/* Nobody issued it who is known here: OpenSSL's own words do not say whose certificate to look for. */
+static bool refuse_issuer(const X509 *x509, struct error *e)
+{
+    char what[NAME_MOST + 80];
+    struct buffer issuer = {0};
+    struct crypto_certificate certificate = {(X509 *)(uintptr_t)x509};
+    if (!crypto_certificate_issuer(&certificate, &issuer, e)) {
+        buffer_free(&issuer);
+        return false;
+    }
+    (void)snprintf(what, sizeof what, "its issuer %.*s is none of the trusted certificates, nor in the chain",
+                   issuer.length < NAME_MOST ? (int)issuer.length : NAME_MOST, issuer.data != NULL ? issuer.data : "");
+    buffer_free(&issuer);
+    return refuse(x509, what, e);
 }
 
 static bool purpose_of(const char *name, uint32_t *usage, struct error *e)
@@ -101,7 +119,9 @@ static bool verify_path(const struct crypto_chain *chain, X509_STORE *store, OPE
         if (code == X509_V_ERR_OUT_OF_MEM || code == X509_V_OK)
             return error_set(e, ENOMEM, "out of memory");
         X509 *at = crypto.X509_STORE_CTX_get_current_cert(context);
-        return refuse(at != NULL ? at : chain->chain[0]->x509, crypto.X509_verify_cert_error_string(code), e);
+        if (at == NULL)
+            at = chain->chain[0]->x509;
+        return code == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY ? refuse_issuer(at, e) : refuse(at, crypto.X509_verify_cert_error_string(code), e);
     }
     return check_usages((const OPENSSL_STACK *)crypto.X509_STORE_CTX_get0_chain(context), usage, e);
 }

@@ -313,8 +313,8 @@ bool extract_symbolic_link(struct extract *x, const char *name, const char *targ
     return true;
 }
 
-/* Opens the directory that a hard link's target is in; the target's last component to `last`. */
-static int open_target(struct extract *x, const char *name, const char *target, char last[NAME_MAX + 1], struct error *e)
+/* Opens the directory that a hard link's target is in; the target's last component to `last`, its size to *size. */
+static int open_target(struct extract *x, const char *name, const char *target, char last[NAME_MAX + 1], uint64_t *size, struct error *e)
 {
     char text[NAME_TEXT_SIZE], other[NAME_TEXT_SIZE];
     struct buffer path = {0};
@@ -329,8 +329,10 @@ static int open_target(struct extract *x, const char *name, const char *target, 
         ok = fd >= 0 && fstatat(fd, last, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(status.st_mode);
     }
     buffer_free(&path);
-    if (ok)
+    if (ok) {
+        *size = (uint64_t)status.st_size;
         return fd;
+    }
     if (fd >= 0 && fd != x->stage)
         close(fd);
     error_set(e, EPERM, "entry \"%s\": it is a hard link to \"%s\", which is no file that was extracted before", name_text(name, text), name_text(target, other));
@@ -341,20 +343,17 @@ bool extract_hard_link(struct extract *x, const char *name, const char *target, 
 {
     const char *last;
     char from[NAME_MAX + 1];
-    struct stat status;
     *size = 0;
     if (!place(x, name, &last, e))
         return false;
     if (*last == '\0')
         return true;
-    int fd = open_target(x, name, target, from, e);
+    int fd = open_target(x, name, target, from, size, e);
     if (fd < 0)
         return false;
     bool ok = true;
     while (ok && linkat(fd, from, x->parent_fd, last, 0) != 0)
         ok = replace(x, last, name, e);
-    if (ok && fstatat(x->parent_fd, last, &status, AT_SYMLINK_NOFOLLOW) == 0)
-        *size = (uint64_t)status.st_size;
     if (fd != x->stage)
         close(fd);
     return ok;

@@ -28,7 +28,7 @@ bool extract_file(struct extract *x, const char *name, unsigned mode, int *fd, s
 /* Their targets stay inside: a symbolic link's is relative, with `..` only in front, and no more of them than it has directories above it;
  * a hard link's is a file that was extracted before. */
 bool extract_symbolic_link(struct extract *x, const char *name, const char *target, struct error *e);
-bool extract_hard_link(struct extract *x, const char *name, const char *target, uint64_t *size, struct error *e); /* *size: the file's */
+bool extract_hard_link(struct extract *x, const char *name, const char *target, uint64_t *size, struct error *e); /* *size: the file's; 0: passed over */
 
 /* Makes it all appear in the target. */
 bool extract_commit(struct extract *x, struct error *e);

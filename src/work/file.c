@@ -3,6 +3,7 @@
  * Everything is opened without blocking: a named pipe whose other end never comes must not keep a worker for ever, so it is
  * polled, and flow_over looked at in between. */
 #include "work/file.h"
+#include "base/beside.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -122,25 +123,6 @@ struct file_sink {
     char path[];
 };
 
-/* A new file in the target's folder, its mode what the umask leaves of 0666. */
-static int create_beside(struct file_sink *file)
-{
-    static atomic_uint serial;
-    const char *slash = strrchr(file->path, '/');
-    int folder = slash != NULL ? (int)(slash - file->path + 1) : 0;
-    int fd = -1;
-    do {
-        unsigned number = atomic_fetch_add(&serial, 1);
-        if ((size_t)snprintf(file->beside, sizeof file->beside, "%.*s.ocmlua-%d-%u.part", folder, file->path, (int)getpid(), number) >= sizeof file->beside)
-            errno = ENAMETOOLONG;
-        else
-            fd = open(file->beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    } while (fd < 0 && errno == EEXIST);
-    if (fd < 0)
-        file->beside[0] = '\0';
-    return fd;
-}
-
 /* What the chain begins with, if that is an open file. */
 static const struct file_source *file_at_the_source(const struct stream *s)
 {
@@ -173,7 +155,7 @@ static bool sink_open(struct file_sink *file, const struct stream *from, struct 
     if (there && S_ISDIR(target.st_mode)) {
         errno = EISDIR;
     } else if (!file->in_place && (!there || S_ISREG(target.st_mode))) {
-        file->fd = create_beside(file);
+        file->fd = beside_create(file->path, 0666, file->beside, sizeof file->beside);
     } else if (there && read_file != NULL && fstat(read_file->fd, &source) == 0 && source.st_dev == target.st_dev && source.st_ino == target.st_ino) {
         errno = EINVAL; /* opening would empty it before it is read */
     } else {

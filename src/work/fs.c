@@ -1,5 +1,6 @@
 /* Files and folders: see fs.h. All but the creators: worker threads. */
 #include "work/fs.h"
+#include "base/beside.h"
 #include "work/stream.h"
 
 #include <errno.h>
@@ -126,22 +127,6 @@ static bool sync_folder(const char *path)
     return ok;
 }
 
-/* A new file in the path's folder, its name in `beside`. */
-static int create_beside(const char *path, mode_t mode, char *beside, size_t size)
-{
-    static atomic_uint serial;
-    const char *slash = strrchr(path, '/');
-    int folder = slash != NULL ? (int)(slash - path + 1) : 0, fd = -1;
-    do {
-        unsigned number = atomic_fetch_add(&serial, 1);
-        if ((size_t)snprintf(beside, size, "%.*s.ocmlua-%d-%u.tmp", folder, path, (int)getpid(), number) >= size)
-            errno = ENAMETOOLONG;
-        else /* nobody else reads it before its mode is the wanted one */
-            fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode == FS_USUAL_MODE ? 0666 : 0600);
-    } while (fd < 0 && errno == EEXIST);
-    return fd;
-}
-
 static bool act_write(struct fs_job *fs)
 {
     char beside[PATH_MAX];
@@ -150,7 +135,8 @@ static bool act_write(struct fs_job *fs)
         errno = EISDIR;
         return fail(fs, "writing");
     }
-    int fd = create_beside(fs->path, fs->mode, beside, sizeof beside);
+    mode_t mode = fs->mode == FS_USUAL_MODE ? 0666 : 0600; /* nobody else reads it before its mode is the wanted one */
+    int fd = beside_create(fs->path, mode, beside, sizeof beside);
     if (fd < 0)
         return fail(fs, "creating");
     bool ok = write_bytes(fs, fd) || fail(fs, "writing");

@@ -29,6 +29,7 @@ static const struct lazy_symbol symbols[] = {
     SYMBOL(archive_entry_size),
     SYMBOL(archive_entry_size_is_set),
     SYMBOL(archive_entry_is_encrypted),
+    SYMBOL(archive_format_name),
     SYMBOL(archive_write_new),
     SYMBOL(archive_write_free),
     SYMBOL(archive_write_set_format_zip),

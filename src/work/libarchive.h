@@ -27,6 +27,7 @@ struct libarchive {
     la_int64_t (*archive_entry_size)(struct archive_entry *);
     int (*archive_entry_size_is_set)(struct archive_entry *);
     int (*archive_entry_is_encrypted)(struct archive_entry *);
+    const char *(*archive_format_name)(struct archive *);
     struct archive *(*archive_write_new)(void);
     int (*archive_write_free)(struct archive *);
     int (*archive_write_set_format_zip)(struct archive *);

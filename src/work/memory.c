@@ -79,7 +79,8 @@ static bool memory_run(struct sink *s, struct stream *from, struct error *e)
     size_t got;
     while ((ok = stream_read(last, chunk, STREAM_CHUNK, &got, e)) && got > 0 && (ok = keep(memory, chunk, got, e)))
         ;
-    s->written = from->passed;
+    if (ok) /* else a command may still read it, in a thread of its own */
+        s->written = from->passed;
     free(chunk);
     return ok;
 }

@@ -111,6 +111,8 @@ static int start_worker(struct pool *pool)
 bool pool_submit(struct pool *pool, struct job *job, struct error *e)
 {
     int failed = 0;
+    if (pool == NULL)
+        return error_set(e, ECANCELED, "the program is ending");
     pthread_mutex_lock(&pool->lock);
     size_t queued = 1;
     for (struct job *other = pool->waiting.first; other != NULL && queued <= pool->idle; other = other->next)

@@ -35,7 +35,7 @@ struct pool *pool_create(unsigned threads, struct error *e);
 /* Readable when finished jobs wait for pool_reap. */
 int pool_fd(const struct pool *pool);
 
-/* False: no worker could be started; the job is not taken. */
+/* False: no worker could be started, or there is no pool any more (NULL); the job is not taken. */
 bool pool_submit(struct pool *pool, struct job *job, struct error *e);
 
 /* Calls reap for every finished job. */

@@ -1,6 +1,7 @@
 /* Reading archives and writing what is in them: see unpack.h.  Worker threads. */
 #include "work/unpack.h"
 #include "base/text.h"
+#include "work/coder.h"
 #include "work/extract.h"
 #include "work/libarchive.h"
 
@@ -159,6 +160,21 @@ static bool within(struct unpack *u, struct archive_entry *entry, uint64_t size,
     return fail_entry(u, entry, e, EFBIG, why);
 }
 
+/* Whether decompressing takes as much memory as the file has bytes, as far as its dictionary goes, which may be 4 GiB: libarchive takes
+ * whatever the archive asks for. */
+static bool is_greedy(const struct unpack *u)
+{
+    const char *format = u->zip ? u->api->archive_format_name(u->archive) : NULL; /* "ZIP 6.3 (lzma)" */
+    return format != NULL && (strstr(format, "(lzma)") != NULL || strstr(format, "(xz)") != NULL);
+}
+
+static bool fail_greedy(struct unpack *u, struct archive_entry *entry, struct error *e)
+{
+    char why[120];
+    (void)snprintf(why, sizeof why, "it was compressed as lzma or xz: decompressing more than %d MiB might take as much memory", DECODER_MEMORY_MIB);
+    return fail_entry(u, entry, e, ENOMEM, why);
+}
+
 static bool write_content(struct unpack *u, struct archive_entry *entry, int fd, struct error *e)
 {
     const void *data;
@@ -166,6 +182,7 @@ static bool write_content(struct unpack *u, struct archive_entry *entry, int fd,
     la_int64_t offset;
     uint64_t end = 0, written = 0, wanted = u->api->archive_entry_size_is_set(entry) ? (uint64_t)u->api->archive_entry_size(entry) : 0;
     int result;
+    const bool greedy = is_greedy(u);
     while ((result = u->api->archive_read_data_block(u->archive, &data, &size, &offset)) == ARCHIVE_OK) {
         if (flow_over(u->sink.flow))
             return error_set(e, ECANCELED, "cancelled");
@@ -174,6 +191,8 @@ static bool write_content(struct unpack *u, struct archive_entry *entry, int fd,
         end = (uint64_t)offset + size > end ? (uint64_t)offset + size : end;
         if (!within(u, entry, end, e))
             return false;
+        if (greedy && end > (uint64_t)DECODER_MEMORY_MIB << 20)
+            return fail_greedy(u, entry, e);
         if (fd >= 0 && !write_at(fd, data, size, (uint64_t)offset))
             return fail_entry(u, entry, e, errno, strerror(errno));
         written = size > 0 ? end : written;
@@ -339,12 +358,16 @@ static bool read_rest(struct unpack *u, struct error *e)
     return true;
 }
 
-/* A zip of nothing but its end, which libarchive does not know for one. */
+/* A zip of nothing but its end, which libarchive does not know for one.  In its comment there is no other end, which others would find. */
 static bool is_empty_zip(const struct unpack *u)
 {
     static const char end[20] = "PK\5\6"; /* no disks, no entries; the length of a comment follows */
-    char start[sizeof end];
-    return u->zip && pread(u->spool, start, sizeof start, 0) == (ssize_t)sizeof start && memcmp(start, end, sizeof end) == 0;
+    enum { WHOLE = sizeof end + 2, COMMENT_MOST = 65535, SIGNATURE = 4 };
+    const unsigned char *start = (const unsigned char *)u->chunk;
+    if (!u->zip || u->spooled < WHOLE || u->spooled > WHOLE + COMMENT_MOST || pread(u->spool, u->chunk, u->spooled, 0) != (ssize_t)u->spooled)
+        return false;
+    return memcmp(start, end, sizeof end) == 0 && WHOLE + (start[20] | start[21] << 8) == (int)u->spooled &&
+           memmem(start + SIGNATURE, u->spooled - SIGNATURE, end, SIGNATURE) == NULL;
 }
 
 static bool unpack(struct unpack *u, struct error *e)

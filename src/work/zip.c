@@ -48,7 +48,7 @@ struct zip *zip_create(struct buffer *out, int level, struct error *e)
     }
     *z = (struct zip){.api = api, .out = out, .archive = api->archive_write_new(), .entry = api->archive_entry_new()};
     z->utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
-    if (z->archive != NULL && z->entry != NULL && api->archive_write_set_format_zip(z->archive) == ARCHIVE_OK &&
+    if (z->archive != NULL && z->entry != NULL && z->utf8 != (locale_t)0 && api->archive_write_set_format_zip(z->archive) == ARCHIVE_OK &&
         api->archive_write_set_format_option(z->archive, "zip", "compression-level", text) == ARCHIVE_OK &&
         api->archive_write_set_bytes_per_block(z->archive, 0) == ARCHIVE_OK &&
         api->archive_write_open(z->archive, z, NULL, append, NULL) == ARCHIVE_OK)
@@ -63,7 +63,7 @@ bool zip_entry(struct zip *z, const struct tar_entry *entry, struct error *e)
     const struct libarchive *api = z->api;
     if (!name_is_utf8(entry->name)) /* which would be marked as if it were, and read by nobody */
         return error_set(e, EILSEQ, "a name that is no UTF-8 has no place in a zip, exclude it");
-    locale_t before = z->utf8 != (locale_t)0 ? uselocale(z->utf8) : (locale_t)0;
+    locale_t before = uselocale(z->utf8);
     (void)api->archive_entry_clear(z->entry);
     api->archive_entry_set_pathname(z->entry, entry->name);
     api->archive_entry_set_mode(z->entry, (entry->kind == '5' ? AE_IFDIR : entry->kind == '2' ? AE_IFLNK : AE_IFREG) | (__LA_MODE_T)entry->mode);
@@ -71,8 +71,7 @@ bool zip_entry(struct zip *z, const struct tar_entry *entry, struct error *e)
     if (entry->kind == '2')
         api->archive_entry_set_symlink(z->entry, entry->target);
     bool ok = check(z, api->archive_write_header(z->archive, z->entry) == ARCHIVE_OK, e);
-    if (before != (locale_t)0)
-        (void)uselocale(before);
+    (void)uselocale(before);
     return ok;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 /* Writing a zip by libarchive: entry by entry, to a buffer that whoever calls takes the bytes out of.  Like tar_header's, its entries have no
- * owners and times (which a zip says as 0 and 1980).  Names have to be UTF-8.  Memory: what libarchive keeps of each entry for the directory at the end, some 100 bytes and the name.  One thread at a time. */
+ * owners and times (which a zip says as 0 and 1980).  Names have to be UTF-8.  Memory: what libarchive keeps of each entry for the directory
+ * at the end, some 100 bytes and the name.  One thread at a time. */
 #include "base/buffer.h"
 #include "base/error.h"
 #include "work/tar_header.h"

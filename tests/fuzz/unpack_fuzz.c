@@ -2,7 +2,9 @@
  * 6: permissions are kept).
  *
  * What must hold: beside the directory nothing appears; what failed leaves nothing; no link in it leads outside; nothing in it is a
- * device, a fifo or has a special bit. */
+ * device, a fifo or has a special bit.
+ *
+ * libFuzzer wants -malloc_limit_mb=5000: libarchive reserves whatever dictionary an entry in lzma asks for. */
 #include "work/codec.h"
 #include "work/memory.h"
 #include "work/unpack.h"

@@ -352,10 +352,10 @@ function TestCertificates.test_a_chain_is_trusted_or_why_not()
   unit.assertEquals(verify({ "leaf", "middle" }, { "root" }, { purpose = "codesign", name = "CN=leaf ü,O=Example,C=DE" }), trusted)
   unit.assertEquals(verify({ "leaf", "middle" }, { "root" }, { name = "leaf ü", at = now + 5 * day }), trusted)
   for _, case in ipairs {
-    { { "leaf", "middle" }, { "foreign" }, nil, "certificate CN=middle ü,O=Example,C=DE: unable to get local issuer certificate" },
+    { { "leaf", "middle" }, { "foreign" }, nil, "certificate CN=middle ü,O=Example,C=DE: its issuer CN=root,O=Example\\, Inc. is none of the trusted certificates, nor in the chain" },
     { { "leaf", "middle", "root" }, { "foreign" }, nil, "self-signed certificate in certificate chain" },
-    { { "leaf", "middle" }, {}, nil, "unable to get" },
-    { { "leaf" }, { "root" }, nil, "certificate CN=leaf ü,O=Example,C=DE: unable to get local issuer certificate" },
+    { { "leaf", "middle" }, {}, nil, "its issuer CN=root,O=Example\\, Inc. is none of the trusted certificates" },
+    { { "leaf" }, { "root" }, nil, "certificate CN=leaf ü,O=Example,C=DE: its issuer CN=middle ü,O=Example,C=DE is none of the trusted certificates, nor in the chain" },
     { { "middle", "leaf" }, { "root" }, nil, "certificate CN=middle ü,O=Example,C=DE: it stands first, but is no leaf" },
     { { "leaf", "middle" }, { "root" }, { at = now + 11 * day }, "certificate has expired" },
     { { "leaf", "middle" }, { "root" }, { at = now - day }, "certificate is not yet valid" },

@@ -39,12 +39,17 @@ function TestIdentity.test_a_host_that_can_be_read_in_two_ways_is_refused()
     "https://evil.org\\@example.org/", "https://a@evil.org@example.org/", "https://evil.org%2f@x:example.org/", "https://example%2eorg/",
     "https://example.org:80a/", "https://exa mple.org/", "https://example.org\0.evil.org/", "https://[::1/", "https://[example.org]/",
     "git@example.org:acme/it.git", "https://example.org/a b", "https://example.org/\r\nx", "https://bücher.example/",
+    "https:///evil.org/x", "http:/evil.org/x", "/evil.org", "https://", "",
   } do
     local ok, message = pcall(ocm.identity_of, url, "Shop")
     unit.assertFalse(ok, url)
     unit.assertStrContains(message, "ocm.identity_of: that is not a URL with a plain host name and port")
-    unit.assertNotStrContains(message, url)
+    if url ~= "" then unit.assertNotStrContains(message, url) end
   end
+  for _, no_url in ipairs { 5, ocm.json.null, {} } do
+    unit.assertErrorMsgContains("ocm.identity_of: that is not a URL", ocm.identity_of, no_url, "Shop")
+  end
+  unit.assertErrorMsgContains("ocm.identity_of: that is not a URL", ocm.identity_of, nil, "Shop")
 end
 
 ---- filling in texts ----

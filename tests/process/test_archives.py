@@ -571,10 +571,45 @@ def test_an_empty_zip_is_an_empty_directory(plugin, folder, comment):
     assert (result["entries"], os.listdir(folder / "out")) == (0, [])
 
 
+def test_zip_in_the_comment_of_an_empty_one_is_what_others_read(plugin, folder):
+    """They look for its end from behind."""
+    with zipfile.ZipFile(folder / "inner.zip", "w") as archive:
+        archive.writestr("file", "x")
+    with zipfile.ZipFile(folder / "archive.zip", "w") as archive:
+        archive.comment = (folder / "inner.zip").read_bytes()
+    assert zipfile.ZipFile(folder / "archive.zip").namelist() == ["file"]
+    assert plugin.run(unzip(folder))[0]["entries"] == 1
+    assert (folder / "out/file").read_text() == "x"
+
+
+def test_end_of_an_empty_zip_is_the_end_of_the_file(plugin, folder):
+    for more in b"x", b"x" * 70000:
+        with zipfile.ZipFile(folder / "archive.zip", "w"):
+            pass
+        with open(folder / "archive.zip", "ab") as file:
+            file.write(more)
+        assert "not a zip archive" in plugin.run_error(unzip(folder))
+
+
 def test_a_bomb_of_a_zip_ends_at_its_limit(plugin, folder):
     with zipfile.ZipFile(folder / "archive.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("zeros", bytes(100_000_000))
     assert 'entry "zeros": there are more than 1,000,000 bytes' in plugin.run_error(unzip(folder, "bytes = 1000000"))
+    assert left(folder) == []
+
+
+def test_lzma_in_a_zip_does_not_take_more_memory_than_decompressing_it_elsewhere(plugin, folder):
+    """libarchive gives it a dictionary of whatever size it asks for."""
+    small, large = b"x" * 100, bytes((128 << 20) + 1)
+    for content in small, large:
+        with zipfile.ZipFile(folder / "archive.zip", "w", zipfile.ZIP_LZMA) as archive:
+            archive.writestr("file", content)
+        if content is small:
+            plugin.run(unzip(folder))
+            assert (folder / "out/file").read_bytes() == small
+        else:
+            shutil.rmtree(folder / "out")
+            assert 'entry "file": it was compressed as lzma or xz: decompressing more than 128 MiB might take' in plugin.run_error(unzip(folder))
     assert left(folder) == []
 
 

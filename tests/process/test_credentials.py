@@ -210,3 +210,25 @@ def test_what_is_no_secret_stays_to_be_read():
     with Plugin(with_credentials("print('DirectCredentials/v1 for bob, number 12, true') error('why')")) as plugin:
         assert process_resource(plugin, credentials).text.endswith(": why")
         plugin.wait_log("DirectCredentials/v1 for bob, number 12, true")
+
+
+@pytest.mark.parametrize("name", ["privateKeyPEMFile", "password_file", "File"])
+def test_the_path_of_a_file_among_the_credentials_can_be_read(name):
+    """It is no secret, and what cannot be opened has to be named."""
+    credentials = {"type": "T", "properties": {name: "/home/me/no-such-key", "password": f"{FIRST}-hunter2-{LAST}"}}
+    with Plugin(with_credentials(f"print(ocm.json.encode(credentials)) ocm.copy(credentials.properties.{name}, ocm.tempfile())")) as plugin:
+        answer = process_resource(plugin, credentials)
+        assert answer.status == 500 and "opening /home/me/no-such-key: No such file or directory" in answer.text
+        plugin.wait_log(lambda entry: f'"{name}":"/home/me/no-such-key"' in entry["msg"])
+        hides(plugin, [answer])
+
+
+@pytest.mark.parametrize("properties", [
+    {"profile": f"{FIRST}-a-{LAST}"}, {"PROFILE": f"{FIRST}-a-{LAST}"}, {"Files": f"{FIRST}-a-{LAST}"}, {"keyFile ": f"{FIRST}-a-{LAST}"},
+    {"keyFile": f"{FIRST}-a-{LAST}\n"}, {"keyFile": f"{FIRST}-begin-{LAST}\n{FIRST}-the key itself-{LAST}"}, # no path
+    {"keyFile": f"{FIRST}-a-{LAST}", "password": f"{FIRST}-a-{LAST}"}, {"keyFile": {"a": f"{FIRST}-a-{LAST}"}}, {"keyFile": [f"{FIRST}-a-{LAST}"]},
+    {"keyFile": "/home/me/key", "next": f"{FIRST}-a-{LAST}"},
+])
+def test_what_is_no_path_of_a_file_stays_hidden(properties):
+    with Plugin(with_credentials("print(ocm.json.encode(credentials)) error(ocm.json.encode(credentials))")) as plugin:
+        hides(plugin, [process_resource(plugin, {"type": "T", "properties": properties})])

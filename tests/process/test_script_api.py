@@ -3,7 +3,7 @@ import base64
 import json
 
 import pytest
-from harness import Plugin, capabilities, runner
+from harness import Plugin, capabilities, run, runner
 
 @pytest.fixture(scope="module")
 def plugin():
@@ -215,6 +215,33 @@ def test_os_exit_ends_the_process_and_leaves_nothing(code, status):
         with plugin.connect() as peer:
             peer.sendall(f"POST /run HTTP/1.1\r\nHost: unix\r\nContent-Length: {len(code)}\r\n\r\n{code}".encode())
             assert plugin.wait() == status
+
+
+def test_os_exit_with_close_meets_no_tick_of_the_watch_and_no_worker():
+    """What comes behind the state, as removing many files, lasts several ticks; a worker reads a string of the script's."""
+    code = """local dir = ocm.tempdir()
+      for i = 1, 20000 do assert(io.open(dir:path(tostring(i)), "w")):close() end
+      local bytes = ("x"):rep(1024):rep(16 << 10)
+      ocm.parallel(function() ocm.pipe(ocm.bytes(bytes), ocm.xz { level = 9 }, ocm.null()) end, function() ocm.sleep(0.001) os.exit(6, true) end)"""
+    with Plugin(runner(), exits=6) as plugin:
+        with plugin.connect() as peer:
+            peer.sendall(f"POST /run HTTP/1.1\r\nHost: unix\r\nContent-Length: {len(code)}\r\n\r\n{code}".encode())
+            assert plugin.wait() == 6
+        assert list(plugin.tmp.glob("ocm-*")) == []
+
+
+@pytest.mark.parametrize("end", ["", "os.exit(0, true)"])
+def test_finaliser_at_the_end_finds_that_there_are_no_workers_any_more(folder, end):
+    (folder / "script.lua").write_text("""local ocm = require "ocm"
+      kept = setmetatable({}, { __gc = function()
+        local asked = { { ocm.fs.read, "/etc/hostname" }, { ocm.pipe, "/etc/hostname", ocm.string() }, { ocm.exec, { "true" } } }
+        for _, call in ipairs(asked) do io.stderr:write(select(2, pcall(table.unpack(call))), "\\n") end
+        ocm.sleep(0.001)
+        os.exit(0, true)
+      end }) """ + end)
+    done = run("run", folder / "script.lua")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.count("the program is ending\n") == 3
 
 
 # ---- limits ----

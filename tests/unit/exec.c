@@ -18,7 +18,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -28,12 +30,14 @@ enum { SECONDS = 60, MOST = 64 * 1024 };
 
 /* ---- failing calls ---- */
 
-static int failing_threads, failing_pipes; /* the n-th fails, from 1; 0: none */
+static int failing_threads, failing_pipes, failing_limits; /* the n-th fails, from 1; 0: none */
 
 int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *argument);
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *argument);
 int __real_pipe2(int fds[2], int flags);
 int __wrap_pipe2(int fds[2], int flags);
+int __real_prlimit(pid_t pid, int resource, const struct rlimit *wanted, struct rlimit *before);
+int __wrap_prlimit(pid_t pid, int resource, const struct rlimit *wanted, struct rlimit *before);
 
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *argument)
 {
@@ -49,6 +53,15 @@ int __wrap_pipe2(int fds[2], int flags)
         return -1;
     }
     return __real_pipe2(fds, flags);
+}
+
+int __wrap_prlimit(pid_t pid, int resource, const struct rlimit *wanted, struct rlimit *before)
+{
+    if (failing_limits > 0 && --failing_limits == 0) {
+        errno = EPERM;
+        return -1;
+    }
+    return __real_prlimit(pid, resource, wanted, before);
 }
 
 /* ---- helpers ---- */
@@ -70,6 +83,7 @@ struct run {
     struct exec_options options;
     const char *const *changes;
     bool alone; /* without this process's environment */
+    uint64_t memory;
     const char *cwd;
     struct stream *source, *stage;
     char *output; /* with a NUL behind it */
@@ -99,6 +113,8 @@ static void run_free(struct run *run)
 static void run_make(struct run *run, const char *const *argv)
 {
     run->options.command = command_create(argv, run->changes, !run->alone, run->cwd);
+    if (run->options.command != NULL)
+        command_limit_memory(run->options.command, run->memory);
     run->stage = exec_create(run->options);
     if (run->stage == NULL)
         return;
@@ -288,6 +304,40 @@ static void test_the_environment_is_empty_but_for_what_is_set(void **state)
     assert_ok(run);
     assert_string_equal(run->output, "OCM_SET=value\n");
     run_free(run);
+}
+
+static void test_its_memory_is_bounded_by_what_is_less_ours_or_its_own(void **state)
+{
+    (void)state;
+    static const struct rlimit ours = {(rlim_t)1 << 60, (rlim_t)1 << 60};
+    struct rlimit before;
+    assert_int_equal(getrlimit(RLIMIT_AS, &before), 0);
+    for (int i = 0; i < 2; i++) {
+        struct run *run = run_new(bytes_source_create("x\n", 2));
+        run->memory = i == 0 ? (uint64_t)1 << 30 : (uint64_t)1 << 61;
+        if (i == 1)
+            assert_int_equal(setrlimit(RLIMIT_AS, &ours), 0);
+        SHELL(run, "read line; ulimit -Hv"); /* stdin comes after the limit */
+        assert_ok(run);
+        assert_string_equal(run->output, i == 0 ? "1048576\n" : "1125899906842624\n");
+        run_free(run);
+    }
+    (void)setrlimit(RLIMIT_AS, &before); /* where that may be raised again */
+}
+
+static void test_without_its_limit_it_does_not_run(void **state)
+{
+    (void)state;
+    int opened = descriptors();
+    struct run *run = run_new(bytes_source_create("x", 1));
+    run->memory = 1 << 30;
+    failing_limits = 1;
+    RUN(run, "sleep", "1000");
+    assert_fails(run, EPERM, "sleep: memory: Operation not permitted");
+    run_free(run);
+    assert_int_equal(descriptors(), opened);
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+    assert_int_equal(errno, ECHILD);
 }
 
 static void test_it_runs_where_it_is_told_to(void **state)
@@ -703,6 +753,8 @@ int main(void)
         SCRATCH(test_arguments_arrive_as_they_are),
         SCRATCH(test_the_environment_is_changed_not_replaced),
         SCRATCH(test_the_environment_is_empty_but_for_what_is_set),
+        SCRATCH(test_its_memory_is_bounded_by_what_is_less_ours_or_its_own),
+        SCRATCH(test_without_its_limit_it_does_not_run),
         SCRATCH(test_it_runs_where_it_is_told_to),
         SCRATCH(test_nothing_of_ours_is_open_or_ignored_in_it),
         SCRATCH(test_standard_streams_that_are_closed_here_do_not_mix_up_its_own),
