@@ -47,15 +47,18 @@ function files.find(paths)
   return found
 end
 
---- A text that changes when any file below the folders does.
+--- A text that changes when any file below the folders does, but for the one that the output goes to.
 function files.state(folders)
   local parts, seen = {}, {}
+  local output = lfs.attributes "/dev/stdout" or {}
   for folder in next, folders do
     walk(folder, function(path)
       if seen[path] then return end
       seen[path] = true
       local attributes = lfs.attributes(path)
-      if attributes then parts[#parts + 1] = ("%s %d %d %d"):format(path, attributes.modification, attributes.size, attributes.ino) end
+      if attributes and (attributes.ino ~= output.ino or attributes.dev ~= output.dev) then
+        parts[#parts + 1] = ("%s %d %d %d"):format(path, attributes.modification, attributes.size, attributes.ino)
+      end
     end)
   end
   table.sort(parts)
