@@ -239,7 +239,7 @@ WRONG = { # changes to good credentials, and what is said
     "encrypted": ({"privateKeyPEM": "encrypted.key"}, "privateKeyPEM: the private key is encrypted: a passphrase is needed"),
     "wrong passphrase": ({"privateKeyPEM": "encrypted.key", "privateKeyPassphrase": "P-256.key"},
                          "privateKeyPEM: wrong passphrase for the private key (or a damaged one)"),
-    "text for a file": ({"privateKeyPEM": None, "privateKeyPEMFile": "P-256.key"}, "privateKeyPEMFile: the file that it names cannot be read: "),
+    "text for a file": ({"privateKeyPEM": None, "privateKeyPEMFile": "P-256.key"}, "privateKeyPEMFile: opening ***: "),
 }
 
 
