@@ -2,6 +2,7 @@
 import contextlib
 import hashlib
 import io
+import json
 import os
 import signal
 import socket
@@ -211,6 +212,17 @@ def test_odd_paths_are_refused(plugin, path, status, text):
     answer = ask(plugin, path=path)
     assert answer.status == status
     assert text in answer.text
+
+
+# ---- credentials ----
+
+def test_credentials_are_ignored_and_told_to_nobody(plugin):
+    headers = {"Authorization": json.dumps({"type": "DirectCredentials/v1", "properties": {"username": "me", "password": "hunter2hunter2"}})}
+    for path, status in ("tree/README.md", 200), ("tree/nope", 404):
+        element = {"name": "a", "version": "1.0.0", "type": "blob", "input": {"type": "DirectoryInput/v1", "path": path}}
+        answer = plugin.request("POST", "/resource/process", {"resource": element}, headers)
+        assert (answer.status, "hunter2" in answer.text) == (status, False)
+    assert "hunter2" not in "".join(plugin.stderr)
 
 
 # ---- through the plugin manager ----

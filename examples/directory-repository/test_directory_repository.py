@@ -328,6 +328,15 @@ def test_relative_path_starts_where_ocm_was_called(plugin, folder):
     assert (folder / "here/components").is_dir()
 
 
+def test_credentials_are_ignored_and_told_to_nobody(plugin, repository):
+    headers = {"Authorization": json.dumps({"type": "DirectCredentials/v1", "properties": {"username": "me", "password": "hunter2hunter2"}})}
+    repository.add(descriptor())
+    for version, status in ("1.0.0", 200), ("9.9.9", 404):
+        answer = plugin.request("GET", f"/component-version/download?name={COMPONENT}&version={version}", headers=headers)
+        assert (answer.status, "hunter2" in answer.text) == (status, False)
+    assert "hunter2" not in "".join(plugin.stderr)
+
+
 # ---- listing ----
 
 def test_components_are_listed_in_pages(repository):
