@@ -12,6 +12,7 @@ local function git(...)
 end
 
 test.before(function()
+  if not pcall(ocm.exec, { "git", "--version" }) then test.skip "git is not installed" end
   plugin, folder = test.load "git-input", test.folder()
   git("init", "--quiet")
   test.write(folder .. "/docs/guide.md", "# Guide\n")

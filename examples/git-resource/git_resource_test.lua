@@ -19,6 +19,7 @@ local function commit(text)
 end
 
 test.before(function()
+  if not pcall(ocm.exec, { "git", "--version" }) then test.skip "git is not installed" end
   plugin, folder = test.load "git-resource", test.folder()
   git("init", "--quiet", "--initial-branch=main")
 end)

@@ -1,10 +1,12 @@
 --- What becomes of blobs and filters; run it with 'ocmlua test'.
 
+local ocm = require "ocm"
 local test = require "ocm.test"
 
 local plugin
 
 test.before(function()
+  if not pcall(ocm.exec, { "jq", "--version" }) then test.skip "jq is not installed" end
   plugin = test.load "jq-transformer"
 end)
 
@@ -27,6 +29,7 @@ test("arguments are strings of the filter, whatever is in them", function()
 end)
 
 test("JSON becomes YAML, and YAML JSON, in its order and with its types", function()
+  if not pcall(ocm.exec, { "yq", "--version" }) then test.skip "yq is not installed" end
   local yaml, media_type = transform(release, { filter = ".", output = "yaml" })
   test.equal(yaml, "name: web\nimage:\n  tag: '1.10'\nports: []\n")
   test.equal(media_type, "application/yaml")
