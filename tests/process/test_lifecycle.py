@@ -288,7 +288,7 @@ def test_a_second_signal_ends_it_at_once():
             plugin.signal(signal.SIGINT)
             plugin.signal(signal.SIGTERM) # not the same one: two of a kind may arrive as one
             since = time.monotonic()
-            assert plugin.wait() != 0
+            assert plugin.wait() != 0 or where == "start" # which the first one ends, on a busy machine before the second is there
             assert left_after(since) < 3
     together(check, CASES)
 
