@@ -4,6 +4,7 @@
 local json = require "ocm.json"
 local part = require "ocm.part"
 local pipe = require "ocm.pipe"
+local warn = require "ocm.log".warn
 
 local http = {}
 
@@ -80,6 +81,12 @@ local function add_credentials(to, credentials)
   end
   to.ca = to.ca or text(given.certificateAuthority)
   if not to.cert and text(given.certificate) then to.cert, to.key = given.certificate, text(given.privateKey) end
+  if not (to.username or to.bearer or to.ca or to.cert) then
+    local names = {}
+    for name in pairs(given) do names[#names + 1] = name ~= "type" and tostring(name) or nil end
+    table.sort(names)
+    warn("the credentials have nothing in them that a request could use", { members = table.concat(names, ", "), known = "username and password, or token" })
+  end
 end
 
 --- Makes of a constructor's table what C takes.

@@ -35,7 +35,7 @@ ocm.http = {}
 ---@field username? string Basic, with `password`
 ---@field password? string
 ---@field bearer? string `Authorization: Bearer …`
----@field credentials? table what a handler was given: `username` with `password`, else one of `accessToken`, `identityToken`, `registryToken`, `token` (Bearer); `certificateAuthority`, `certificate` and `privateKey` (PEM). They are its `properties` (DirectCredentials) or members (OCICredentials and the like). nil and null: none. The options beside them go first
+---@field credentials? table what a handler was given: `username` with `password`, else one of `accessToken`, `identityToken`, `registryToken`, `token` (Bearer); `certificateAuthority`, `certificate` and `privateKey` (PEM). They are its `properties` (DirectCredentials) or members (OCICredentials and the like). nil and null: none. The options beside them go first; what has none of these is warned of in the log
 ---@field ca? string whom to trust instead of the system's certificate authorities: the path of a PEM file, or PEM text (that not with libcurl3-gnutls)
 ---@field cert? string client certificate: the path of a PEM file, or PEM text (that not with libcurl3-gnutls)
 ---@field key? string its key: the same; default: in the same file

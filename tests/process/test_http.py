@@ -609,6 +609,14 @@ def test_proxy_of_the_environment(server):
 
 # ---- credentials and secrets ----
 
+def test_credentials_of_other_names_are_warned_of_without_their_values(plugin, server):
+    url = server.gives("/misspelt", b"")
+    request(plugin, url, credentials={"type": "Credentials/v1", "properties": {"user": "anna-lena", "pasword": "sw0rdfish-9"}})
+    line = plugin.wait_log("the credentials have nothing in them that a request could use")
+    assert (line["level"], line["members"]) == ("WARN", "pasword, user")
+    assert not [text for text in plugin.stderr if "anna-lena" in text or "sw0rdfish" in text]
+
+
 @pytest.mark.parametrize("credentials, header", [
     ({"type": "DirectCredentials/v1", "properties": {"username": "me", "password": "pa:55"}}, "Basic bWU6cGE6NTU="),
     ({"type": "DirectCredentials/v1", "properties": {"accessToken": "t0ken"}}, "Bearer t0ken"),
