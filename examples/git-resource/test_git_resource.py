@@ -183,13 +183,6 @@ def component(**access):
     return {"name": "acme.org/it", "resources": [{"name": "it", "access": {"type": "GitCommit/v1", **access}}]}
 
 
-def refused(cli):
-    """What the user sees when a download fails; nothing is left of it."""
-    said = cli.fails("download", "resource", "ctf//acme.org/it:1.0.0", "--identity", "name=it", "--output", "refused")
-    assert not (cli.path / "refused").exists()
-    return said
-
-
 def test_cli_records_digest_and_commit_and_downloads_it_when_the_branch_has_moved(cli, server, repository):
     cli.add(component(repository=server.url + "/project", ref="main"))
     [stored] = cli.descriptor("acme.org/it")["resources"]
@@ -218,7 +211,7 @@ def test_cli_does_not_get_what_is_not_recorded(cli, server, repository):
     assert "commit" not in cli.descriptor("acme.org/it")["resources"][0]["access"]
     cli.download("acme.org/it", "it")
     moved = repository.commit({"README.md": b"# changed\n"})
-    assert f"it: commit {moved} is not what the component version has: " in refused(cli)
+    assert f"it: commit {moved} is not what the component version has: " in cli.download_fails("acme.org/it", "it")
     assert f"instead of the expected sha256:{stored['digest']['value']}" in cli.fails("add", "cv", *cli.constructor(element), *replace)
 
 
@@ -231,7 +224,7 @@ def test_cli_shows_that_the_server_has_ended(cli, server, repository):
         relay.mend(server.port)
         cli.ok("add", "cv", *arguments)
         relay.cut_after(100_000)
-        assert said.replace("HEAD", repository.first) in refused(cli)
+        assert said.replace("HEAD", repository.first) in cli.download_fails("acme.org/it", "it")
         relay.mend(server.port)
         assert gzip.decompress(cli.download("acme.org/it", "it").read_bytes()) == repository.archive(repository.first)
 
@@ -247,5 +240,5 @@ def test_cli_finds_credentials(cli, repository):
         cli.add(component(repository=server.url + "/project"))
         assert gzip.decompress(cli.download("acme.org/it", "it").read_bytes()) == repository.archive(repository.first)
         configure("wr0ng-one")
-        said = refused(cli)
+        said = cli.download_fails("acme.org/it", "it")
         assert f"Authentication failed for '{server.url}/project/'; it refuses the credentials for {{" in said and "wr0ng-one" not in said

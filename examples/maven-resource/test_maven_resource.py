@@ -407,14 +407,6 @@ def component(*specs):
         {"name": f"it{i or ''}", "type": "mavenPackage", "relation": "external", "access": one} for i, one in enumerate(specs)]}
 
 
-def download_fails(cli):
-    """What the user sees; there is no file then."""
-    said = []
-    output = cli.download("acme.org/it", "it", command=lambda *arguments: said.append(cli.fails(*arguments)))
-    assert not output.exists()
-    return said[0]
-
-
 def test_cli_records_the_digest_and_downloads_the_file(cli, repository, shelf):
     repository.put("greeting/1.0", "greeting-1.0-bin.tar.gz", b"\x1f\x8b not really")
     repository.put("greeting/1.0", "greeting-1.0-bin.zip", shelf.sources)
@@ -432,13 +424,13 @@ def test_cli_refuses_a_tampered_file(cli, repository, shelf):
     cli.add(added)
     repository.serve(shelf.path, shelf.jar + b"!")
     assert "its digest is sha512:" in cli.fails("add", "cv", *cli.constructor(added), "--component-version-conflict-policy", "replace")
-    assert "its digest is sha512:" in download_fails(cli)
+    assert "its digest is sha512:" in cli.download_fails("acme.org/it", "it")
 
 
 def test_cli_refuses_a_snapshot_that_has_moved_on(cli, repository):
     cli.add(component(spec(repository, "1.1-SNAPSHOT")))
     put_metadata(repository, metadata("greeting", "1.1-SNAPSHOT", ("jar", "", "1.1-20260101.000000-1")))
-    assert f"org.acme.tools:greeting:jar:1.1-SNAPSHOT in {repository.root}: it is not what the component version has: " in download_fails(cli)
+    assert f"org.acme.tools:greeting:jar:1.1-SNAPSHOT in {repository.root}: it is not what the component version has: " in cli.download_fails("acme.org/it", "it")
 
 
 @pytest.mark.parametrize("other, text", [
@@ -453,7 +445,7 @@ def test_cli_says_that_the_repository_went_away(cli, repository, shelf):
     with Relay(repository.listener.server_address[1]) as relay:
         cli.add(component(spec(f"http://127.0.0.1:{relay.port}/maven2")))
         relay.cut_after(100_000)
-        assert f"GET http://127.0.0.1:{relay.port}{shelf.path}: the connection broke off after" in download_fails(cli)
+        assert f"GET http://127.0.0.1:{relay.port}{shelf.path}: the connection broke off after" in cli.download_fails("acme.org/it", "it")
 
 
 def configure(cli, repository, password):

@@ -324,14 +324,6 @@ def component(*specs):
         {"name": f"it{i or ''}", "type": "npmPackage", "relation": "external", "access": one} for i, one in enumerate(specs)]}
 
 
-def download_fails(cli):
-    """What the user sees; there is no file then."""
-    said = []
-    output = cli.download("acme.org/it", "it", command=lambda *arguments: said.append(cli.fails(*arguments)))
-    assert not output.exists()
-    return said[0]
-
-
 def test_cli_records_the_digest_and_downloads_the_tarball(cli, registry, packages):
     cli.add(component(*(spec(registry, one) for one in packages)))
     for one, stored in zip(packages, cli.descriptor("acme.org/it")["resources"]):
@@ -349,13 +341,13 @@ def test_cli_refuses_a_tampered_tarball(cli, registry, package):
     cli.add(added)
     registry.serve(package.path, package.tarball + b"!")
     assert "its digest is sha512:" in cli.fails("add", "cv", *cli.constructor(added), "--component-version-conflict-policy", "replace")
-    assert "its digest is sha512:" in download_fails(cli)
+    assert "its digest is sha512:" in cli.download_fails("acme.org/it", "it")
 
 
 def test_cli_refuses_a_version_that_was_published_anew(cli, registry, package):
     cli.add(component(spec(registry, package)))
     registry.publish(Package(package.name, package.version, "evil"))
-    assert f"@acme/greeting@1.2.3 in {registry.url}: it is not what the component version has: " in download_fails(cli)
+    assert f"@acme/greeting@1.2.3 in {registry.url}: it is not what the component version has: " in cli.download_fails("acme.org/it", "it")
 
 
 @pytest.mark.parametrize("other, text", [
@@ -370,7 +362,7 @@ def test_cli_says_that_the_registry_went_away(cli, registry, package):
     with Relay(registry.listener.server_address[1]) as relay:
         cli.add(component(spec(f"http://127.0.0.1:{relay.port}", package)))
         relay.cut_after(100_000)
-        assert f"GET http://127.0.0.1:{relay.port}{package.path}: the connection broke off after" in download_fails(cli)
+        assert f"GET http://127.0.0.1:{relay.port}{package.path}: the connection broke off after" in cli.download_fails("acme.org/it", "it")
 
 
 def configure(cli, registry, token, **other):

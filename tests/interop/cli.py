@@ -110,3 +110,9 @@ class Cli(Home):
         output = self.path / f"download-{name}"
         (command or self.ok)("download", "resource", f"ctf//{component}:{VERSION}", "--identity", f"name={name}", "--output", output, *flags)
         return output
+
+    def download_fails(self, component, name):
+        """What the user sees when a resource can't be downloaded; nothing is left of it."""
+        said = self.fails("download", "resource", f"ctf//{component}:{VERSION}", "--identity", f"name={name}", "--output", "refused")
+        assert not (self.path / "refused").exists()
+        return said

@@ -7,7 +7,6 @@
 #include "work/memory.h"
 #include "work/thread.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -65,17 +64,6 @@ int __wrap_prlimit(pid_t pid, int resource, const struct rlimit *wanted, struct 
 }
 
 /* ---- helpers ---- */
-
-static int descriptors(void)
-{
-    int count = 0;
-    DIR *folder = opendir("/proc/self/fd");
-    assert_non_null(folder);
-    while (readdir(folder) != NULL)
-        count++;
-    closedir(folder);
-    return count;
-}
 
 /* One run of a command. */
 struct run {
@@ -328,14 +316,14 @@ static void test_its_memory_is_bounded_by_what_is_less_ours_or_its_own(void **st
 static void test_without_its_limit_it_does_not_run(void **state)
 {
     (void)state;
-    int opened = descriptors();
+    int opened = entries("/proc/self/fd");
     struct run *run = run_new(bytes_source_create("x", 1));
     run->memory = 1 << 30;
     failing_limits = 1;
     RUN(run, "sleep", "1000");
     assert_fails(run, EPERM, "sleep: memory: Operation not permitted");
     run_free(run);
-    assert_int_equal(descriptors(), opened);
+    assert_int_equal(entries("/proc/self/fd"), opened);
     assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
     assert_int_equal(errno, ECHILD);
 }
@@ -466,7 +454,7 @@ static void test_of_much_stderr_the_end_is_kept(void **state)
 static void test_what_cannot_be_started_says_why(void **state)
 {
     (void)state;
-    int before = descriptors();
+    int before = entries("/proc/self/fd");
     char expected[PATH_MAX], path[] = "/bin:/usr/bin";
     assert_int_equal(setenv("PATH", path, 1), 0);
     (void)scratch_write("data", "x", 1);
@@ -500,7 +488,7 @@ static void test_what_cannot_be_started_says_why(void **state)
     (void)snprintf(expected, sizeof expected, "%s: Exec format error", scratch("data"));
     assert_fails(run, ENOEXEC, expected);
     run_free(run);
-    assert_int_equal(descriptors(), before);
+    assert_int_equal(entries("/proc/self/fd"), before);
 }
 
 static void test_output_that_a_left_process_holds_open_is_not_waited_for(void **state)
@@ -601,7 +589,7 @@ static void test_it_ends_with_the_flow(void **state)
 static void test_it_ends_with_its_stream(void **state)
 {
     (void)state;
-    int before = descriptors();
+    int before = entries("/proc/self/fd");
     struct run *run = run_new(source_of(endless_read));
     run->output = calloc(1, 64);
     run_make(run, (const char *const[]){"sh", "-c", stubborn, NULL});
@@ -613,7 +601,7 @@ static void test_it_ends_with_its_stream(void **state)
     run = run_new(NULL); /* or was never started */
     run_make(run, (const char *const[]){"cat", NULL});
     run_free(run);
-    assert_int_equal(descriptors(), before);
+    assert_int_equal(entries("/proc/self/fd"), before);
 }
 
 static void test_a_source_that_fails_ends_it_before_it_believes_to_have_all(void **state)
@@ -683,7 +671,7 @@ static void test_as_a_sink_it_gets_what_it_reads(void **state)
 static void test_without_threads_or_descriptors_it_says_so(void **state)
 {
     (void)state;
-    int before = descriptors();
+    int before = entries("/proc/self/fd");
     for (int i = 1; i <= 2; i++) {
         struct run *run = run_new(bytes_source_create("x", 1));
         run->options.errors = null_sink_create();
@@ -699,7 +687,7 @@ static void test_without_threads_or_descriptors_it_says_so(void **state)
         assert_fails(run, EMFILE, "opening a pipe: Too many open files");
         run_free(run);
     }
-    assert_int_equal(descriptors(), before);
+    assert_int_equal(entries("/proc/self/fd"), before);
 }
 
 static void test_without_memory_it_says_so(void **state)
