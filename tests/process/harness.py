@@ -28,6 +28,10 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[2]
 OCMLUA = Path(os.environ.get("OCMLUA", ROOT / "build/release/ocmlua")).resolve()
 DEADLINE = 30
+TEMPORARY = tempfile.gettempdir() if len(tempfile.gettempdir()) <= 40 else "/tmp" # a socket's path has at most 107 bytes, ours add some 50
+PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY") # the machine's are not for tests
+
+os.umask(0o022) # tests look at modes
 
 # Runs the chunk, or the expressions, that it is sent, and answers with the results as an array; `ocm` is there.
 RUN = '''["POST /run"] = function(request)
@@ -70,10 +74,10 @@ def until(predicate, seconds=DEADLINE):
 
 
 class Folder:
-    """A temporary directory with a short path (a socket's has at most 107 bytes), removed at the end of the block."""
+    """A temporary directory with a short path, removed at the end of the block."""
 
     def __enter__(self):
-        self.path = Path(tempfile.mkdtemp(prefix="ocmt-"))
+        self.path = Path(tempfile.mkdtemp(prefix="ocmt-", dir=TEMPORARY))
         return self.path
 
     def __exit__(self, *_):
@@ -90,8 +94,8 @@ def script_file(folder, script):
 
 
 def environment(tmpdir, env=None):
-    """This process's environment with that TMPDIR and what `env` adds; None removes a variable."""
-    merged = {**os.environ, "TMPDIR": str(tmpdir), **(env or {})}
+    """This process's environment, without proxies, with that TMPDIR and what `env` adds; None removes a variable."""
+    merged = {**os.environ, **dict.fromkeys(PROXIES), "TMPDIR": str(tmpdir), **(env or {})}
     return {name: value for name, value in merged.items() if value is not None}
 
 
@@ -106,6 +110,14 @@ def capabilities(script, **options):
     """`ocmlua SCRIPT capabilities`, as a subprocess.CompletedProcess."""
     with Folder() as folder:
         return run(script_file(folder, script), "capabilities", **options)
+
+
+def gone(pid):
+    """Whether the process is no longer there, or only as a zombie that somebody else has to reap."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] in "ZX"
+    except (FileNotFoundError, ProcessLookupError): # the latter when it goes between open and read
+        return True
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -149,7 +161,7 @@ class Plugin:
     # ---- its life ----
 
     def start(self):
-        self.root = Path(tempfile.mkdtemp(prefix="ocmt-"))
+        self.root = Path(tempfile.mkdtemp(prefix="ocmt-", dir=TEMPORARY))
         self.tmp, self.folder = self.root / "tmp", self.root / "script"
         try:
             self.tmp.mkdir()
@@ -182,8 +194,11 @@ class Plugin:
     def announced(self):
         """Waits for the handshake line as the manager does, and returns the location."""
         def look():
+            ended = self.process.poll() is not None
+            for reader in self.readers if ended else (): # then all that it wrote is there
+                reader.join(DEADLINE)
             found = [line for line in list(self.stdout) if line.startswith(("http://", "http+unix://"))]
-            if not found and self.process.poll() is not None:
+            if not found and ended:
                 raise AssertionError(f"ended with {self.process.returncode} before its handshake: {self.stderr}")
             return found
         self.location = until(look)[0]

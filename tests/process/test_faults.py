@@ -7,7 +7,7 @@ import socket
 import struct
 
 import pytest
-from faults import ANYTHING, MINIMAL, descriptors, in_flight, run_directories, script, together
+from faults import ANYTHING, MINIMAL, descriptors, healthy, in_flight, run_directories, script, together
 from harness import Plugin, until
 
 OK = {"/ok": "return { body = 'ok' }"}
@@ -236,15 +236,17 @@ HALVES = {
 
 @pytest.mark.parametrize("transport", ["unix", "tcp"])
 def test_a_client_that_is_gone_leaves_nothing_open(transport):
-    handlers = {"/slow": "ocm.sleep(0.2) ocm.log.info 'slow done'", "/big": "return { body = ('x'):rep(20000000) }", **OK}
-    with Plugin(script(handlers), {"idleTimeout": 2 * 10**9}, transport) as plugin:
-        for how in ("close", "reset", "half"):
+    handlers = {"/slow": "ocm.log.info 'slow begun' ocm.sleep(0.2) ocm.log.info 'slow done'", "/big": "return { body = ('x'):rep(20000000) }",
+                "/done": "clients:close()", **OK}
+    rest = "start = function() clients = ocm.work() end" # so that it is not idle before they have all been there
+    with Plugin(script(handlers, rest), {"idleTimeout": 10**8}, transport) as plugin:
+        for count, how in enumerate(("close", "reset", "half"), 1):
             halves = []
             for sent in HALVES.values():
                 peer = plugin.connect()
                 peer.sendall(sent)
                 halves.append(peer)
-            assert plugin.request("GET", "/ok").text == "ok"
+            until(lambda: len(plugin.log("slow begun")) == 2 * count) # noqa: B023
             for peer in halves:
                 leave(peer, how)
             assert plugin.request("GET", "/ok").text == "ok"
@@ -253,6 +255,7 @@ def test_a_client_that_is_gone_leaves_nothing_open(transport):
                     while peer.recv(1 << 20):
                         pass
                 peer.close()
+        plugin.request("GET", "/done")
         is_idle(plugin)
     assert len(plugin.log("slow done")) == 6
 
@@ -283,7 +286,7 @@ def test_a_thousand_connections_one_after_the_other_leave_no_descriptor():
         for _ in range(200):
             all_paths()
         plugin.request("GET", "/ok")
-        until(lambda: descriptors(plugin) <= before + 4) # tempfiles are closed when they are collected
+        until(lambda: descriptors(plugin) <= before + 4)
 
 
 def test_few_descriptors_are_enough():
@@ -298,4 +301,5 @@ def test_few_descriptors_are_enough():
             pass
         for peer in peers:
             peer.close()
-        assert until(lambda: plugin.request("GET", "/ok").text) == "ok"
+        until(lambda: healthy(plugin))
+        assert plugin.request("GET", "/ok").text == "ok"

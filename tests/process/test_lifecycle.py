@@ -20,6 +20,13 @@ ENDINGS = {
 }
 
 
+@pytest.fixture
+def fifo(folder):
+    """A named pipe that nobody writes to, for `copy`."""
+    os.mkfifo(folder / "fifo")
+    return folder / "fifo"
+
+
 def messages(plugin):
     return [entry.get("msg") for entry in plugin.log()]
 
@@ -41,32 +48,36 @@ def test_an_idle_plugin_shuts_down_by_itself():
 def test_the_idle_timeout_is_in_nanoseconds(timeout):
     with Plugin(MINIMAL, {"idleTimeout": timeout}, handshake=False) as plugin:
         if timeout == 1:
-            assert plugin.wait(SLACK) == 0
+            assert plugin.wait() == 0
         else:
             plugin.announced()
             holds(lambda: plugin.process.poll() is None, 0.3)
 
 
-def test_a_request_that_takes_longer_than_the_idle_timeout_is_answered_and_starts_it_anew():
-    with Plugin(script({"/sleep": "ocm.sleep(1.5)", "/spin": busy(1.5)}), {"idleTimeout": SECOND}) as plugin:
-        for path in ("/sleep", "/spin"):
-            assert plugin.request("GET", path).status == 200
-            answered = time.monotonic()
-            holds(lambda: plugin.process.poll() is None, 0.5)
+# Not idle before the first request, however late that comes, if its handler begins with the text.
+AT_WORK, BEGIN = "start = function() first = ocm.work() end", "if first then first:close() first = nil end "
+
+
+@pytest.mark.parametrize("text", ["ocm.sleep(1.5)", busy(1.5)], ids=["sleep", "spin"])
+def test_a_request_that_takes_longer_than_the_idle_timeout_is_answered_and_starts_it_anew(text):
+    with Plugin(script({"/a": BEGIN + text}, AT_WORK), {"idleTimeout": SECOND}) as plugin:
+        began = time.monotonic()
+        assert plugin.request("GET", "/a").status == 200
+        holds(lambda: plugin.process.poll() is None, began + 2.4 - time.monotonic())
         assert plugin.wait() == 0
-        assert left_after(answered) >= 0.9
+        assert left_after(began) >= 2.4
 
 
 def test_healthz_counts_as_work():
-    with Plugin(MINIMAL, {"idleTimeout": SECOND}) as plugin:
-        holds(lambda: plugin.request("GET", "/healthz").status == 200, 1.5)
+    with Plugin(MINIMAL, {"idleTimeout": 3 * SECOND}) as plugin: # so long that no busy machine makes a pause of that
+        holds(lambda: plugin.request("GET", "/healthz").status == 200, 4)
         assert plugin.wait() == 0
 
 
 def test_an_open_connection_without_a_request_is_idle():
-    with Plugin(MINIMAL, {"idleTimeout": SECOND // 2}) as plugin, plugin.connect() as fresh:
+    with Plugin(script({"/a": BEGIN}, AT_WORK), {"idleTimeout": SECOND // 5}) as plugin, plugin.connect() as fresh:
         kept = plugin.connection()
-        assert plugin.request("GET", "/healthz", connection=kept).status == 200
+        assert plugin.request("GET", "/a", connection=kept).status == 200
         assert plugin.wait() == 0
         assert fresh.recv(1) == b""
         kept.close()
@@ -122,8 +133,9 @@ def test_neither_a_request_nor_work_is_idle_in_whatever_order_they_overlap():
 
 @pytest.mark.parametrize("transport", ["unix", "tcp"])
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_a_request_in_flight_is_answered_before_the_end(ending, transport):
-    plugin_script = script({"/slow": 'ocm.log.info "begun" ocm.sleep(1) ocm.log.info "served" return { body = "done" }'},
+def test_a_request_in_flight_is_answered_before_the_end(folder, ending, transport):
+    wait = f'while not io.open({str(folder / "release")!r}) do ocm.sleep(0.01) end'
+    plugin_script = script({"/slow": f'ocm.log.info "begun" {wait} ocm.log.info "served" return {{ body = "done" }}'},
                            'cleanup = function(context) ocm.log.info("cleaned", { left = context:remaining() }) end')
     with Plugin(plugin_script, transport=transport) as plugin:
         kept = plugin.connection()
@@ -134,6 +146,7 @@ def test_a_request_in_flight_is_answered_before_the_end(ending, transport):
         refused = until(lambda: refuses(plugin))
         assert refused in (ConnectionRefusedError, FileNotFoundError)
         assert plugin.request("GET", "/healthz", connection=kept).status == 503
+        (folder / "release").touch() # within the five seconds that a request has
         assert slow.result()[::2] == (200, b"done")
         assert plugin.wait() == 0
     assert messages(plugin) == ["starting up plugin", "begun", "gracefully shutting down plugin", "served", "cleaned"]
@@ -175,8 +188,8 @@ def test_what_still_runs_after_5_seconds_is_cancelled_closed_and_answered_503():
             fifo = plugin.folder / "fifo"
             os.mkfifo(fifo)
             requests = [in_flight(plugin, f"/{name.replace(' ', '-')}?fifo={fifo}", f"begun {name}") for name in HANGING]
-            ENDINGS[ending](plugin)
             since = time.monotonic()
+            ENDINGS[ending](plugin)
             for request in requests:
                 answer = request.result()
                 assert answer.status == 503 and "shutting down" in answer.text
@@ -212,15 +225,14 @@ STUCK = {
 }
 
 
-def test_a_cleanup_that_takes_too_long_is_cut_off():
+def test_a_cleanup_that_takes_too_long_is_cut_off(fifo):
     def check(case):
         name, ending = case
-        with Plugin(script({}, f'start = function() fifo = os.getenv "FIFO" end, cleanup = function() {STUCK[name]} end'), env={"FIFO": FIFO}) as plugin:
+        with Plugin(script({}, f'start = function() fifo = os.getenv "FIFO" end, cleanup = function() {STUCK[name]} end'), env={"FIFO": str(fifo)}) as plugin:
             ENDINGS[ending](plugin)
             assert plugin.wait(5 + SLACK) == 0
         assert "cleanup failed" in messages(plugin)
-    with fifo_file():
-        together(check, [(name, ending) for name in STUCK for ending in ("SIGINT", "/shutdown")])
+    together(check, [(name, ending) for name in STUCK for ending in ("SIGINT", "/shutdown")])
 
 
 @pytest.mark.parametrize("reason", ['error "why"', "error()", "error {}", 'ocm.fail(400, "why")', "return nil .. 1"])
@@ -289,7 +301,7 @@ def test_a_second_signal_ends_it_at_once():
             plugin.signal(signal.SIGTERM) # not the same one: two of a kind may arrive as one
             since = time.monotonic()
             assert plugin.wait() != 0 or where == "start" # which the first one ends, on a busy machine before the second is there
-            assert left_after(since) < 3
+            assert left_after(since) < 5 # what a request in flight has behind the first
     together(check, CASES)
 
 
@@ -304,15 +316,14 @@ def test_one_signal_is_enough():
     together(check, [(where, what, ending) for where, what in CASES for ending in ("SIGINT", "/shutdown") if where != "start" or ending == "SIGINT"])
 
 
-def test_a_signal_during_start_ends_it_without_an_announcement():
+def test_a_signal_during_start_ends_it_without_an_announcement(fifo):
     def check(what):
-        with Plugin(script({}, f'start = function() ocm.log.info "begun" {STUCK[what]} end', before=f"fifo = {FIFO!r}"), handshake=False) as plugin:
+        with Plugin(script({}, f'start = function() ocm.log.info "begun" {STUCK[what]} end', before=f"fifo = {str(fifo)!r}"), handshake=False) as plugin:
             plugin.wait_log("begun")
             plugin.signal()
             assert plugin.wait(3 + SLACK) == 0
         assert plugin.stdout == []
-    with fifo_file():
-        together(check, STUCK)
+    together(check, STUCK)
 
 
 def test_a_signal_while_a_child_process_runs_is_not_lost():
@@ -362,16 +373,3 @@ def test_two_processes_of_the_same_id_run_side_by_side():
         two.request("POST", "/shutdown")
         assert two.wait() == 0
         assert one.request("GET", "/a").text == "one"
-
-
-# ---- a FIFO that nobody writes to, for `copy` ----
-
-FIFO = f"/tmp/ocmt-fifo-{os.getpid()}"
-
-
-class fifo_file:
-    def __enter__(self):
-        os.mkfifo(FIFO)
-
-    def __exit__(self, *_):
-        os.unlink(FIFO)
