@@ -86,8 +86,9 @@ def ends_at_its_limit(plugin, request):
 
 
 def test_a_handler_that_never_ends_keeps_nobody_waiting_and_ends_at_its_limit():
+    """The limit is long: others have to be served before, while all of the cases keep all processors busy."""
     def check(what):
-        with blocked_plugin(what, BLOCKED[what], 1) as plugin:
+        with blocked_plugin(what, BLOCKED[what], 4) as plugin:
             request = in_flight(plugin, f"/a?fifo={make_fifo(plugin)}")
             alive(plugin)
             assert plugin.log("closed") == []
@@ -197,10 +198,11 @@ def test_an_error_behind_a_wait_in_a_scripts_coroutine_is_that_coroutines():
         assert plugin.json("GET", "/a") == [False, 7, "dead", False, "cannot resume dead coroutine"]
 
 
-@pytest.mark.parametrize("wait", ["ocm.sleep(1)", "ocm.copy(request.query.fifo, ocm.tempfile())"])
+@pytest.mark.parametrize("wait", ["while not released do ocm.sleep(0.05) end", "ocm.copy(request.query.fifo, ocm.tempfile())"])
 @pytest.mark.parametrize("touch", ["coroutine.resume(shared)", "coroutine.close(shared)", "coroutine.resume(coroutine.create(function() return assert(coroutine.resume(shared)) end))"])
 def test_a_coroutine_that_waits_for_one_request_is_out_of_reach_for_another(wait, touch):
     handlers = {"/a": f"shared = coroutine.create(function() ocm.log.info 'begun' {wait} return 'waited' end) local _, value = coroutine.resume(shared) return {{ body = value }}",
+                "/release": "released = true",
                 "/b": f"local done, ok, why = pcall(function() return {touch} end) return {{ body = ocm.json.encode {{ done and ok, coroutine.status(shared) }} }}"}
     with Plugin(script(handlers)) as plugin:
         fifo = make_fifo(plugin)
@@ -208,6 +210,7 @@ def test_a_coroutine_that_waits_for_one_request_is_out_of_reach_for_another(wait
         assert plugin.json("GET", "/b")[0] is False
         if "copy" in wait:
             fifo.write_text("x")
+        plugin.request("GET", "/release")
         assert first.result().text == "waited"
 
 
