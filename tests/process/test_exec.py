@@ -65,20 +65,23 @@ def test_many_bytes_through_cat(plugin, folder):
     assert (folder / "out").read_bytes() == data
 
 
-def test_fifty_at_once_while_others_are_served(plugin):
+def test_fifty_at_once_while_others_are_served(plugin, folder):
+    """None of them goes on before all are there: a named pipe is opened when it has a writer, too."""
+    os.mkfifo(folder / "fifo")
     before = descriptors(plugin)
     many = Background(plugin.run, '''local functions = {}
-      for i = 1, 50 do functions[i] = function() return ocm.exec { "sh", "-c", "sleep 0.5; cat; echo $0", i, stdin = ("x"):rep(100000) }.stdout end end
+      for i = 1, 50 do functions[i] = function() return ocm.exec { "sh", "-c", ": < FIFO; cat; echo $0", i, stdin = ("x"):rep(100000) }.stdout end end
       local results = { ocm.parallel(table.unpack(functions)) }
       for i = 1, 50 do assert(results[i] == ("x"):rep(100000) .. i .. "\\n") end
-      return #results''')
-    until(lambda: len(children(plugin)) > 20)
+      return #results'''.replace("FIFO", f"{folder}/fifo"))
+    until(lambda: len(children(plugin)) == 50)
     assert plugin.request("GET", "/healthz").status == 200
     assert plugin.run("1") == [1]
-    assert not many.value
-    assert many.result() == [50]
-    assert children(plugin) == []
-    until(lambda: descriptors(plugin) == before)
+    assert many.is_alive()
+    with open(folder / "fifo", "wb"):
+        assert many.result() == [50]
+    until(lambda: children(plugin) == [])
+    until(lambda: descriptors(plugin) <= before)
 
 
 def test_a_child_gets_nothing_of_the_plugins(plugin):
@@ -106,7 +109,7 @@ def test_a_daemon_that_holds_the_output_open_is_not_waited_for(plugin):
 # ---- ends ----
 
 def test_a_timeout_ends_the_group(plugin, folder):
-    assert plugin.run_error(f'ocm.exec {{ "sh", "-c", "{STUBBORN.format(folder / "pids")}", timeout = 0.5 }}') == "sh: timed out after 0.5 s"
+    assert plugin.run_error(f'ocm.exec {{ "sh", "-c", "{STUBBORN.format(folder / "pids")}", timeout = 2 }}') == "sh: timed out after 2 s" # when it has noted its pids
     gone(plugin, folder)
 
 
@@ -125,7 +128,7 @@ def test_an_error_beside_it_ends_the_group(plugin, folder):
                                   'ocm.pipe(ocm.command {{ "yes" }}, ocm.command {{ "sh", "-c", "{0}" }})'])
 def test_the_handlers_limit_ends_the_group(folder, call):
     handlers = {"/run": call.format(STUBBORN.format(folder / "pids"), folder)}
-    with Plugin(script(handlers, "limits = { handler = 1.5 }")) as plugin:
+    with Plugin(script(handlers, "limits = { handler = 2 }")) as plugin:
         assert plugin.request("GET", "/run").status == 500
         gone(plugin, folder)
         assert sorted(path.name for path in folder.iterdir()) == ["pids"]
@@ -165,9 +168,9 @@ def test_nothing_stays_of_hundreds_that_failed_in_every_way(plugin, folder):
             function() ocm.pipe(ocm.bytes "x", ocm.command {{ "false" }}, ocm.command {{ "cat" }}, "{folder}/out") end,
           }}
           for i, way in ipairs(ways) do assert(not pcall(way), i) end''')
-    assert children(plugin) == []
-    assert list(folder.iterdir()) == []
-    until(lambda: descriptors(plugin) == before)
+    until(lambda: children(plugin) == [])
+    until(lambda: list(folder.iterdir()) == [])
+    until(lambda: descriptors(plugin) <= before)
 
 
 # ---- the log ----
@@ -220,7 +223,7 @@ def test_a_walk_that_is_left_or_cancelled_keeps_nothing_open(plugin):
     before = descriptors(plugin)
     plugin.run('''for i = 1, 100 do for path in ocm.fs.walk "/usr" do break end end
       pcall(ocm.parallel, function() for path in ocm.fs.walk "/usr" do end end, function() ocm.sleep(0.01) error "x" end)''')
-    until(lambda: descriptors(plugin) == before)
+    until(lambda: descriptors(plugin) <= before)
 
 
 def test_a_write_is_seen_whole(plugin, folder):
