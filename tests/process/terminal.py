@@ -30,7 +30,7 @@ class Terminal:
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", *self.size, 0, 0))
         self.process = subprocess.Popen(self.command, stdin=slave, stdout=slave, stderr=slave, cwd=self.cwd, close_fds=True,
                                         start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
-                                        env={**environment(self.tmp.__enter__()), "TERM": "xterm", **(self.env or {})})
+                                        env=environment(self.tmp.__enter__(), {"TERM": "xterm", **(self.env or {})}))
         os.close(slave)
         return self
 
