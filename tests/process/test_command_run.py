@@ -107,7 +107,7 @@ def test_interrupt_closes_variables_and_ends_it(folder, work):
     (folder / "script.lua").write_text('''
       local closing <close> = setmetatable({}, { __close = function()
         local file <close> = io.open("/proc/self/stat") -- what takes a while
-        for _ = 1, 100 do ocm.sleep(0.0005) end
+        for _ = 1, 10 do ocm.sleep(0.005) end
         print "closed"
       end })
       print "ready" io.stdout:flush()

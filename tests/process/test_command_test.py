@@ -7,7 +7,7 @@ import subprocess
 import xml.etree.ElementTree as ElementTree
 
 import pytest
-from harness import DEADLINE, OCMLUA, Folder, environment, run, until
+from harness import DEADLINE, OCMLUA, Folder, environment, gone, run, until
 
 PLUGIN = '''#!/usr/bin/env ocmlua
 local ocm = require "ocm"
@@ -466,9 +466,9 @@ print(ask(b"HEAD / HTTP/1.1\\r\\n\\r\\n").split(b"\\r\\n\\r\\n")[1] == b"")]]
 
 def test_a_file_that_takes_too_long_is_ended_when_there_is_a_limit(folder):
     write(folder, 'test("b", function() end)', "z_test.lua")
-    got = results(folder, 'test("a", function() ocm.sleep(1000) end)', "--timeout", "0.3")
+    got = results(folder, 'test("a", function() ocm.sleep(1000) end)', "--timeout", "3") # which is for the other file, too
     assert (got["a"]["status"], got["b"]["status"]) == ("failed", "passed")
-    assert "timed out after 0.3 s" in got["a"]["message"]
+    assert "timed out after 3 s" in got["a"]["message"]
     done = run("test", "--timeout", "soon", cwd=folder)
     assert done.returncode == 2 and "--timeout: expected seconds" in done.stderr
 
@@ -556,7 +556,7 @@ def test_watch_runs_again_when_a_file_changes(folder):
         until(lambda: "waiting for a file to change" in output())
         assert "1 passed" in output()
         (folder / "plugin/words.lua").write_text(WORDS.replace("hello ", "a longer greeting "))
-        until(lambda: output().count("waiting for a file to change") == 2)
+        until(lambda: output().count("waiting for a file to change") >= 2) # it may see the file before all is written, and look again
         assert "1 failed" in output()
     finally:
         process.send_signal(signal.SIGINT)
@@ -571,7 +571,7 @@ def test_ctrl_c_ends_it_and_the_test_that_runs(folder, body):
         pid = int(until(lambda: (folder / "pid").exists() and (folder / "pid").read_text()))
         process.send_signal(signal.SIGINT)
         assert process.wait(DEADLINE) == 130
-        until(lambda: not os.path.exists(f"/proc/{pid}"))
+        until(lambda: gone(pid))
         until(lambda: not [name for name in os.listdir(folder) if name.startswith("ocm-")])
     finally:
         process.kill()

@@ -1,6 +1,7 @@
 """What goes over the socket whatever the plugin does: HTTP, JSON bodies, credentials (protocol sections 2 and 3), and where it listens."""
 import json
 import os
+import random
 import socket
 import stat
 
@@ -334,9 +335,15 @@ def test_tcp_listens_on_a_free_port_of_the_loopback_alone():
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """None of those that the system gives to whoever asks for any: nobody takes it meanwhile."""
+    while True:
+        port = random.randrange(20000, 30000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 @pytest.mark.parametrize("location, announced", [
