@@ -1,13 +1,12 @@
 """`ocmlua check`: plugins that are broken in one way each, and what is said of it."""
 import json
 import os
-import pty
 import shutil
 import stat
-import subprocess
 
 import pytest
-from harness import DEADLINE, OCMLUA, environment, run
+from harness import OCMLUA, run
+from terminal import Terminal
 
 SHEBANG = "#!/usr/bin/env ocmlua\n"
 GOOD = SHEBANG + '''local ocm = require "ocm"
@@ -288,11 +287,7 @@ def test_it_leaves_nothing_behind(folder, env):
 def test_at_a_terminal_there_are_colours_and_with_no_color_none(folder, env):
     write(folder, GOOD)
     for no_color in ("", "1"):
-        master, slave = pty.openpty()
-        process = subprocess.Popen([OCMLUA, "check", "it"], cwd=folder, stdin=subprocess.DEVNULL, stdout=slave, stderr=slave,
-                                   env=environment(folder, {**env, "TERM": "xterm", "NO_COLOR": no_color}))
-        assert process.wait(DEADLINE) == 0 # less than a terminal's buffer is written
-        text = os.read(master, 65536).decode()
-        os.close(slave)
-        os.close(master)
+        with Terminal(OCMLUA, "check", "it", cwd=folder, env={**env, "NO_COLOR": no_color}) as terminal:
+            status, text = terminal.ends()
+        assert status == 0
         assert ("\033[32m✓\033[0m" in text) == (no_color == "")
