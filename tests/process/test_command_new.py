@@ -1,14 +1,12 @@
 """`ocmlua new`: what it makes runs, is checked, and answers; nothing is overwritten; it asks at a terminal."""
 import json
 import os
-import pty
-import select
 import shutil
 import subprocess
-import time
 
 import pytest
 from harness import DEADLINE, OCMLUA, Plugin, environment, run
+from terminal import Terminal
 
 CAPABILITIES = ["componentVersionRepository", "componentLister", "credentialRepository", "credentialPlugin", "digestProcessorRepository",
                 "inputRepository", "resourceRepository", "blobTransformer", "signingHandler"]
@@ -259,57 +257,29 @@ def test_folder_that_cannot_be_made_is_named(folder):
 
 # ---- at a terminal ----
 
-class Terminal:
-    """`ocmlua ARGUMENTS` at a terminal; say() answers the question that ends with a text."""
-
-    def __init__(self, folder, *arguments):
-        self.master, slave = pty.openpty()
-        self.process = subprocess.Popen([OCMLUA, *arguments], cwd=folder, stdin=slave, stdout=slave, stderr=slave, env=environment(folder, {"TERM": "xterm"}))
-        os.close(slave)
-        self.seen = ""
-
-    def wait_for(self, text):
-        deadline = time.monotonic() + DEADLINE
-        while text not in self.seen:
-            assert time.monotonic() < deadline and select.select([self.master], [], [], DEADLINE)[0], self.seen
-            self.seen += os.read(self.master, 4096).decode()
-        before, _, self.seen = self.seen.partition(text)
-        return before
-
-    def say(self, question, answer):
-        before = self.wait_for(question)
-        os.write(self.master, answer.encode())
-        return before
-
-    def end(self):
-        try:
-            while select.select([self.master], [], [], DEADLINE)[0]:
-                part = os.read(self.master, 4096)
-                if not part:
-                    break
-                self.seen += part.decode()
-        except OSError:
-            pass # the other side is closed
-        os.close(self.master)
-        return self.process.wait(DEADLINE)
+def say(terminal, question, answer):
+    """Answers the question that ends with a text; returns what stood before it."""
+    shown = terminal.shows(question)
+    terminal.type(answer)
+    return shown
 
 
 def test_it_asks_for_what_is_missing_until_it_is_right(folder, env):
-    terminal = Terminal(folder, "new")
-    terminal.say("Name of the plugin: ", "no.dots\n")
-    assert "without a dot" in terminal.say("Name of the plugin: ", "shop\n")
-    assert "ProcessResource" in terminal.say("Numbers or names: ", "inputRepos\n")
-    assert 'did you mean "inputRepository"?' in terminal.say("Numbers or names: ", "6, signingHandler\n")
-    terminal.say("Type of its specs [Shop/v1]: ", "\n")
-    assert terminal.end() == 0
-    assert "shop/shop" in terminal.seen
+    with Terminal(OCMLUA, "new", cwd=folder) as terminal:
+        say(terminal, "Name of the plugin: ", "no.dots\n")
+        assert "without a dot" in say(terminal, "Name of the plugin: ", "shop\n")
+        assert "ProcessResource" in say(terminal, "Numbers or names: ", "inputRepos\n")
+        assert 'did you mean "inputRepository"?' in say(terminal, "Numbers or names: ", "6, signingHandler\n")
+        say(terminal, "Type of its specs [Shop/v1]: ", "\n")
+        status, rest = terminal.ends()
+    assert status == 0 and "shop/shop" in rest
     report = check(folder, "shop/shop", env)
     assert {entry["type"] for entry in report["capabilities"]["capabilities"]} == {"inputRepository", "signingHandler"}
     assert report["problems"] == 0
 
 
 def test_end_of_input_makes_nothing(folder):
-    terminal = Terminal(folder, "new", "shop")
-    terminal.say("Numbers or names: ", "\x04")
-    assert terminal.end() == 1
-    assert "nothing was made" in terminal.seen and os.listdir(folder) == []
+    with Terminal(OCMLUA, "new", "shop", cwd=folder) as terminal:
+        say(terminal, "Numbers or names: ", "\x04")
+        status, rest = terminal.ends()
+    assert status == 1 and "nothing was made" in rest and os.listdir(folder) == []
