@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -93,6 +94,7 @@ static void test_nobody_there_is_an_error_without_secrets(void **state)
 
 int main(void)
 {
+    (void)setenv("no_proxy", "*", 1); /* the machine's proxies are not for tests */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_running_out_of_memory_is_told),
         cmocka_unit_test(test_a_stream_that_was_never_read_is_freed),
