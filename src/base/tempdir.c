@@ -82,6 +82,7 @@ static void empty(int fd, int depth)
         int inner = openat(dirfd(entries), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (inner < 0)
             continue;
+        (void)fchmod(inner, 0700); /* out of a read-only folder nothing can be removed */
         empty(inner, depth - 1);
         (void)unlinkat(dirfd(entries), entry->d_name, AT_REMOVEDIR);
     }

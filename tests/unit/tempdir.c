@@ -151,7 +151,7 @@ static void test_files_are_private_and_each_its_own(void **state)
     assert_int_equal(e.code, ENOENT);
 }
 
-/* What a handler may have left in it: folders in folders, links out of it, a socket's file, read-only files. */
+/* What a handler may have left in it: folders in folders, links out of it, a socket's file, read-only files and folders. */
 static void fill(const struct tempdir *dir)
 {
     assert_int_equal(mkdir(inside(dir, "a"), 0700), 0);
@@ -163,6 +163,7 @@ static void fill(const struct tempdir *dir)
     assert_int_equal(symlink(scratch("outside"), inside(dir, "link")), 0);
     assert_int_equal(symlink(scratch("outside"), inside(dir, "a/link")), 0);
     assert_int_equal(symlink("/nowhere", inside(dir, "a/b/dangling")), 0);
+    assert_int_equal(chmod(inside(dir, "a/b"), 0500), 0); /* which stops everybody but root */
 }
 
 static void test_it_goes_with_all_that_is_in_it_and_nothing_else(void **state)
