@@ -100,10 +100,16 @@ function Session:pump()
   end)
 end
 
---- Whether it has ended: its exit status, and the signal.
-function Session:ended()
+--- Whether it has ended, or does within so many seconds (0): its exit status, and the signal.
+function Session:ended(seconds)
   if not self.child then return nil end
-  return self.child:ended()
+  local deadline = clock() + (seconds or 0)
+  while true do
+    local status, signal = self.child:ended()
+    if status or clock() >= deadline then return status, signal end
+    self:pump()
+    ocm.sleep(LOOK)
+  end
 end
 
 local function await_location(self, seconds)

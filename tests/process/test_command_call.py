@@ -250,6 +250,30 @@ def test_plugin_that_dies_in_a_request_is_reported(folder):
     assert done.returncode == 1 and "no answer" in done.stderr and "exit status 4" in done.stderr
 
 
+DYING = '''#!/usr/bin/python3
+import os, socket, sys, time
+if sys.argv[1] == "capabilities":
+    sys.exit(print('{"capabilities":[{"type":"inputRepository","supportedInputTypes":[{"type":"T/v1","jsonSchema":"e30="}]}]}'))
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[0] + ".socket")
+listener.listen()
+print("http+unix://" + sys.argv[0] + ".socket", flush=True)
+while True:
+    with listener.accept()[0] as peer:
+        alive = b"/healthz" in peer.recv(65536)
+        if alive:
+            peer.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 0\\r\\nConnection: close\\r\\n\\r\\n")
+    if not alive:
+        time.sleep(0.2)
+        os._exit(4)
+'''
+
+
+def test_plugin_that_ends_some_time_behind_its_connection_is_reported_all_the_same(folder):
+    done = run("call", write(folder / "p", DYING, True), "ProcessResource")
+    assert done.returncode == 1 and "no answer" in done.stderr and "exit status 4" in done.stderr
+
+
 STUBBORN = '''#!/bin/sh
 if [ "$1" = capabilities ]; then
   echo '{"capabilities":[{"type":"inputRepository","supportedInputTypes":[{"type":"T/v1","jsonSchema":"e30="}]}]}'
