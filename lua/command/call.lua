@@ -254,9 +254,12 @@ local function run(given)
   end
   if not known and not chosen.made.place then note("the %s is not told (type=…), so nobody is asked for an identity first", chosen.method.recall.one) end
 
-  local session = given.socket and launch.connect(given.socket) or launch.start(argv, launch.id(given[1]), { idle = IDLE, on_line = on_line })
+  local session = given.socket and launch.connect(given.socket) or launch.session(on_line)
   local _child <close> = session.child
-  if not given.socket then session:await(timeout) end
+  if not given.socket then
+    session:start(argv, launch.id(given[1]), { idle = IDLE })
+    session:await(timeout)
+  end
   local answer, identity = run_requests(session, chosen, credentials, known, note)
   local ok = answer.status == 200
   local result = { method = chosen.method.name, capability = chosen.capability.contract.name, status = answer.status, seconds = answer.seconds, identity = identity }

@@ -1,7 +1,7 @@
 --- A plugin started as the OCM plugin manager starts it, and requests to it (plugin protocol, sections 1 and 2).
 --
--- Whatever ends the command ends the plugin, if `session.child` is a to-be-closed variable of who started it: closing it is C alone
--- (vm/lib_child.c), since an interrupt leaves no time for Lua code.
+-- Whatever ends the command ends the plugin, if `session.child` is a to-be-closed variable of who starts it, before it does: closing it is
+-- C alone (vm/lib_child.c), since an interrupt leaves no time for Lua code.
 
 local arguments = require "command.arguments"
 local child = require "ocm.native.child"
@@ -162,17 +162,19 @@ local function await_health(self)
   arguments.fail("the plugin announced %s, but does not answer there: %s", self.location, problem)
 end
 
---- Starts it. options: `idle` (seconds after which it ends by itself, should it be left alone), `on_line` (gets each line of its stderr),
--- `changes` (in its environment).
+--- A session with a plugin that is going to be started; `on_line` gets each line of its stderr.
 --
---     local session = launch.start(argv, id, { idle = 600, on_line = print })
+--     local session = launch.session(print)
 --     local _child <close> = session.child
+--     session:start(argv, id, { idle = 600 })
 --     session:await(30)
-function launch.start(argv, id, options)
+function launch.session(on_line) return setmetatable({ child = child.new(), partial = {}, on_line = on_line }, Session) end
+
+--- Starts it. options: `idle` (seconds after which it ends by itself, should it be left alone), `changes` (in its environment).
+function Session:start(argv, id, options)
   local config = json.encode { id = id, type = "unix", pluginType = "", idleTimeout = math.tointeger(options.idle * 1000000000) }
-  local started, problem = child.start(with(argv, "--config", config), options.changes)
+  local started, problem = self.child:start(with(argv, "--config", config), options.changes)
   if not started then arguments.fail("%s", problem) end
-  return setmetatable({ child = started, partial = {}, on_line = options.on_line }, Session)
 end
 
 --- Waits until it serves; `seconds`: until it is announced.
