@@ -13,7 +13,7 @@ local suggest = require "ocm.suggest"
 local terminal = require "command.terminal"
 local validate = require "ocm.validate"
 
-local IDLE <const> = 600 -- seconds
+local IDLE <const>, DYING <const> = 600, 2 -- seconds; the latter for a plugin that answers no more
 
 --- Which method tells for whom the manager looks up credentials, and so tells the plugin a spec; in all others that have one it is GetIdentity.
 local identified_by = {
@@ -202,7 +202,7 @@ local function send(session, method, fields, credentials, note)
   note("%s %s %s%s", method.http, method.path, json.encode(fields), given and "  (with credentials)" or "")
   local answer, problem = session:request(options)
   if answer then return answer end
-  local status, signal = session:ended()
+  local status, signal = session:ended(DYING)
   arguments.fail("%s: no answer: %s%s", method.name, problem, status and (signal and "; the plugin was ended by signal %d" or "; the plugin ended with exit status %d"):format(signal or status) or "")
 end
 

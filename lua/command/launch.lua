@@ -100,9 +100,14 @@ function Session:pump()
   end)
 end
 
---- Whether it has ended: its exit status, and the signal.
-function Session:ended()
+--- Whether it has ended: its exit status, and the signal. `seconds`: it may be about to, so they are waited for.
+function Session:ended(seconds)
   if not self.child then return nil end
+  local deadline = clock() + (seconds or 0)
+  while clock() < deadline and not self.child:ended() do
+    self:pump()
+    ocm.sleep(LOOK)
+  end
   return self.child:ended()
 end
 
@@ -191,16 +196,9 @@ function launch.connect(location) return setmetatable({ at = place(location), lo
 function Session:stop()
   if not self.child then return nil end
   self.child:signal "INT"
-  local deadline = clock() + END_SECONDS
-  while clock() < deadline do
-    self:pump()
-    local status = self.child:ended()
-    if status then
-      self:pump()
-      return status
-    end
-    ocm.sleep(LOOK)
-  end
+  local status = self:ended(END_SECONDS)
+  self:pump()
+  return status
 end
 
 return launch
