@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import textwrap
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -410,9 +411,14 @@ def slow_key(pki):
     return f"-----BEGIN ENCRYPTED PRIVATE KEY-----\n{base64.encodebytes(der).decode()}-----END ENCRYPTED PRIVATE KEY-----\n"
 
 
-def cpu_ticks(pid):
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return int(fields[11]) + int(fields[12])
+def worker_ticks(pid):
+    """The processor time of the threads that do what takes long; the first one does all else."""
+    ticks = 0
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(OSError):  # it has ended
+            fields = (thread / "stat").read_text().rpartition(")")[2].split()
+            ticks += 0 if thread.name == str(pid) else int(fields[11]) + int(fields[12])
+    return ticks
 
 
 def test_plugin_killed_while_it_signs_leaves_the_version_unsigned_and_whole(component, pki):
@@ -421,7 +427,7 @@ def test_plugin_killed_while_it_signs_leaves_the_version_unsigned_and_whole(comp
     command = component.start("sign", "cv", VERSION)
     pid = component.plugin_pid("x509-signing")
     try:
-        until(lambda: cpu_ticks(pid) > 20)  # it starts with a fraction of one: this is the passphrase
+        until(lambda: worker_ticks(pid) > 20)  # before, none has anything to do: this is the passphrase
     finally:
         os.kill(pid, signal.SIGKILL)
     _, stderr = component.finish(command)
