@@ -17,7 +17,8 @@ SANITIZED = sanitized()
 
 if not shutil.which("jq"):
     pytest.skip("jq is not installed", allow_module_level=True)
-needs_yq = pytest.mark.skipif(not shutil.which("yq"), reason="yq is not installed")
+YQ = shutil.which("yq") and "mikefarah" not in subprocess.run(["yq", "--version"], capture_output=True, text=True, check=False).stdout
+needs_yq = pytest.mark.skipif(not YQ, reason="yq is not installed, or the other program of that name is")
 
 
 @pytest.fixture(scope="module")
@@ -210,7 +211,7 @@ def test_what_is_no_json_is_said(plugin, folder):
 def test_endless_filters_are_ended(plugin, folder):
     assert refused(plugin, folder, "1", filter="def f: f; f", timeout=0.3) == "timed out after 0.3 s"
     assert refused(plugin, folder, "1", filter="repeat(1)", maxBytes=100_000) == "the result is more than 100,000 bytes"
-    if shutil.which("yq"):
+    if YQ:
         assert "cannot allocate memory" in refused(plugin, folder, '"' + "x" * 1000 + '"', filter="repeat(.)", output="yaml", maxMemory=100 << 20)
     assert "cannot allocate memory" in refused(plugin, folder, "1", filter="[range(1e9)]", maxMemory=100 << 20)
     until(lambda: children(plugin.pid) == [])
@@ -294,8 +295,9 @@ def test_manager_gets_the_blob_and_is_told_what_is_wrong(manager, folder):
     def arguments(**spec):
         return {"spec": {"type": "JQTransformer", **spec}, "blob": {"path": str(folder / "in")}}
     assert manager.call("blobTransformer", "TransformBlob", **arguments(filter=".name", raw=True))["blob"]["content"] == "web\n"
-    answer = manager.call("blobTransformer", "TransformBlob", **arguments(filter=".", output="yaml"))["blob"]
-    assert (answer["content"], answer["mediaType"]) == ("name: web\n", "application/yaml")
+    if YQ:
+        answer = manager.call("blobTransformer", "TransformBlob", **arguments(filter=".", output="yaml"))["blob"]
+        assert (answer["content"], answer["mediaType"]) == ("name: web\n", "application/yaml")
     error = lambda **spec: manager.error("blobTransformer", "TransformBlob", **arguments(**spec))
     assert "missing property 'filter'" in error()
     assert "value must be one of 'json', 'yaml'" in error(filter=".", output="xml")

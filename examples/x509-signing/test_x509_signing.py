@@ -298,10 +298,14 @@ def component(cli):
 
 def replace_descriptor(cli, change):
     """What an attacker does who can write: the descriptor, changed, and all that leads to it."""
+    def write(name, data):
+        (cli.path / name).unlink(missing_ok=True)  # the CLI's files can't be written to
+        (cli.path / name).write_bytes(data)
+
     def put(value):
         data = json.dumps(value).encode()
         name = hashlib.sha256(data).hexdigest()
-        (cli.path / f"ctf/blobs/sha256.{name}").write_bytes(data)
+        write(f"ctf/blobs/sha256.{name}", data)
         return {"digest": f"sha256:{name}", "size": len(data)}
 
     def get(entry):
@@ -314,7 +318,7 @@ def replace_descriptor(cli, change):
     manifest["layers"][0].update(put(descriptor))
     manifest["config"].update(put({"componentDescriptorLayer": manifest["layers"][0]}))
     tagged["digest"] = put(manifest)["digest"]
-    (cli.path / "ctf/artifact-index.json").write_text(json.dumps(index))
+    write("ctf/artifact-index.json", json.dumps(index).encode())
 
 
 def signatures(cli):
