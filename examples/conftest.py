@@ -44,4 +44,4 @@ def manager(request):
 
 
 def install(example, home):
-    shutil.copytree(example, home.plugins / example.name, ignore=shutil.ignore_patterns("__pycache__", ".pytest_cache"))
+    shutil.copytree(example, home.plugins / example.name, ignore=shutil.ignore_patterns("__pycache__"))

