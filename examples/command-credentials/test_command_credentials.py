@@ -39,7 +39,7 @@ class Store:
 
     @staticmethod
     def run(*command, stdin=""):
-        return subprocess.run(command, input=stdin, text=True, check=True, capture_output=True, timeout=DEADLINE).stdout
+        return subprocess.run(command, input=stdin, text=True, check=True, capture_output=True, timeout=4 * DEADLINE).stdout
 
     def lose_key(self):
         self.end()

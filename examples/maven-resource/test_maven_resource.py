@@ -193,7 +193,7 @@ def test_maven_resolves_the_same_files(repository, shelf, plugin, folder):
       <build><extensions><extension>{extension}</extension></extensions></build></project>""")
     (folder / "settings.xml").write_text("<settings/>")
     done = subprocess.run(["mvn", "-B", "-C", "-s", "settings.xml", "-gs", "settings.xml", "-Dmaven.repo.local=m2", "validate"], cwd=folder,
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=3 * DEADLINE, check=False,
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=4 * DEADLINE, check=False,
                           env={"PATH": os.environ["PATH"], "HOME": str(folder)})
     assert done.returncode == 0, done.stdout
     kept = folder / "m2/org/acme/tools/greeting/1.1-SNAPSHOT"

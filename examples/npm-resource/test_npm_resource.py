@@ -23,7 +23,7 @@ def npm(folder, *arguments):
     """Runs npm with nothing of the user's, and no way to another registry."""
     assert any(argument.startswith("--registry=http://127.0.0.1:") for argument in arguments) or arguments[0] == "pack"
     done = subprocess.run([NPM, *arguments, "--cache", folder / "cache", "--no-audit", "--no-fund", "--ignore-scripts"], cwd=folder,
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=2 * DEADLINE, check=False,
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=4 * DEADLINE, check=False,
                           env={"PATH": os.environ["PATH"], "HOME": str(folder), "npm_config_update_notifier": "false"})
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -102,7 +102,8 @@ class Home(Folder):
     def calls(self, name, method=None):
         """What the plugin of that name was asked so far: [{"method", "request", "credentials"}], in order; see record.lua."""
         file = self.record / name
-        made = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        lines = file.read_text().split("\n")[:-1] if file.exists() else []  # what is behind the last newline is still being written
+        made = [json.loads(line) for line in lines]
         return [call for call in made if method in (None, call["method"])]
 
     def plugin_pid(self, name):
