@@ -167,8 +167,18 @@ def test_wrong_declaration_is_explained_where_capabilities_are_asked_for(cli):
 def test_log_of_the_plugin_is_in_the_log_of_the_cli(cli):
     cli.plugin("texts", INPUT.replace("local function blob(input)", '''local function blob(input)
       ocm.log.warn("low on ink", { percent = 5, colour = "blue" })
-      print("printed", 1)'''))
-    log = cli.add(texts()).stderr
+      print("printed", 1)
+      local deadline = os.time() + 60
+      while not io.open(os.getenv "RECORD" .. "/read") and os.time() < deadline do ocm.sleep(0.01) end'''))
+    command = cli.start("add", "cv", *cli.constructor(texts()))
+    log = ""
+    for line in command.stderr:
+        log += line
+        if 'msg="printed' in line:  # it came: the CLI waits for nobody's log when it ends
+            (cli.record / "read").touch()
+            break
+    _, rest = cli.finish(command)
+    assert command.returncode == 0, log + rest
     assert 'level=WARN msg="low on ink" colour=blue percent=5' in log
     assert 'level=INFO msg="printed\\t1"' in log
 
