@@ -166,7 +166,7 @@ def blob(plugin, *arguments, **options):
 def refused(plugin, *arguments, **options):
     """The status and text that both ways into the plugin refuse with, but for the names of its files."""
     both = [ask(plugin, path, *arguments, **options) for path in ("/resource/get", "/resource/digest/process")]
-    answers = {(answer.status, re.sub(rf"{plugin.tmp}/\S+?:", "FILE:", answer.text)) for answer in both}
+    answers = {(answer.status, re.sub(rf"{re.escape(str(plugin.tmp))}/\S+?:", "FILE:", answer.text)) for answer in both}
     assert len(answers) == 1, answers
     return answers.pop()
 
