@@ -63,7 +63,7 @@ static struct vm *load(const struct options *options, int *status)
         if (buffer_add(&problems, '\n'))
             say(problems.data, problems.length);
         buffer_free(&problems);
-        (void)vm_destroy(vm);
+        (void)vm_destroy(vm, *status);
         return NULL;
     }
     buffer_free(&problems);
@@ -137,7 +137,7 @@ out:
     if (status != 0)
         log_event(LEVEL_ERROR, e.message, NULL);
     tempdir_remove(&run_directory);
-    bool joined = vm_destroy(vm);
+    bool joined = vm_destroy(vm, status);
     log_stop(LOG_MILLISECONDS);
     if (!joined)
         _exit(status); /* a worker hangs in the kernel: nothing is left to wait for */
@@ -165,7 +165,7 @@ static int run_command(const struct options *options)
     (void)fflush(stdout);
     if (loop_stopped())
         status = 130; /* as a shell has it */
-    if (!vm_destroy(vm))
+    if (!vm_destroy(vm, status))
         _exit(status);
     return status;
 }

@@ -1,5 +1,4 @@
 """directory-input: what becomes of directories and files, asked over the socket, through the plugin manager and with the ocm CLI."""
-import contextlib
 import hashlib
 import io
 import json
@@ -11,7 +10,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from harness import Plugin, until
+from harness import Plugin, sizes, until
 
 SCRIPT = Path(__file__).resolve().parent / "directory-input"
 LONG = "n" * 120
@@ -223,6 +222,7 @@ def test_credentials_are_ignored_and_told_to_nobody(plugin):
         element = {"name": "a", "version": "1.0.0", "type": "blob", "input": {"type": "DirectoryInput/v1", "path": path}}
         answer = plugin.request("POST", "/resource/process", {"resource": element}, headers)
         assert (answer.status, "hunter2" in answer.text) == (status, False)
+    plugin.stop()
     assert "hunter2" not in "".join(plugin.stderr)
 
 
@@ -300,12 +300,7 @@ def test_plugin_killed_while_it_archives_leaves_no_component_version(planted):
     small, large = ({"name": name, "input": {"type": "DirectoryInput/v1", "path": path}} for name, path in [("small", "tree/docs"), ("large", "tree")])
     command = planted.start("add", "cv", *planted.constructor({"name": "acme.org/it", "resources": [small, large]}))
     pid = planted.plugin_pid("directory-input")
-
-    def under_way():
-        with contextlib.suppress(FileNotFoundError):  # the files of the small one come and go
-            return any(file.stat().st_size > 1_000_000 for file in planted.tmp.rglob("*"))
-        return False
-    until(under_way)
+    until(lambda: any(size > 1_000_000 for run in planted.tmp.glob("ocm-*") for size in sizes(run).values()))
     os.kill(pid, signal.SIGKILL)
     _, stderr = planted.finish(command)
     message = stderr[stderr.rindex("Error: "):]

@@ -334,6 +334,7 @@ def test_credentials_are_ignored_and_told_to_nobody(plugin, repository):
     for version, status in ("1.0.0", 200), ("9.9.9", 404):
         answer = plugin.request("GET", f"/component-version/download?name={COMPONENT}&version={version}", headers=headers)
         assert (answer.status, "hunter2" in answer.text) == (status, False)
+    plugin.stop()
     assert "hunter2" not in "".join(plugin.stderr)
 
 

@@ -294,10 +294,11 @@ def test_credentials_are_sent_and_wrong_ones_are_not_told(plugin, repository, wa
         assert (nobody.status, nobody.text) == (
             502, f"HEAD of {url}: fatal: could not read Username for '{server.url}': terminal prompts disabled; "
                  f"it wants credentials, and none with a password or a token are configured for {identity}")
+    assert left(plugin, blobs=1) == []
+    plugin.stop()
     told = answer.text + "".join(plugin.stderr)
     for secret in (PASSWORD, "wr0ng-one", base64.b64encode(f"me:{PASSWORD}".encode()).decode(), base64.b64encode(b"me:wr0ng-one").decode()):
         assert secret not in told
-    assert left(plugin, blobs=1) == []
 
 
 def test_redirect_takes_no_credentials_along(plugin, repository):

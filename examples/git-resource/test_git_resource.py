@@ -133,6 +133,7 @@ def test_wrong_credentials_are_refused_and_not_told(plugin, repository):
             assert answer.status == 502
             assert answer.text.startswith(f"HEAD of {url}: fatal: Authentication failed for '{url}/'; it refuses the credentials for {{")
             assert ask(plugin, resource(url), {"username": "me", "password": PASSWORD}).status == 200
+    plugin.stop()
     assert not [line for line in plugin.stderr if "wr0ng-one" in line or PASSWORD in line]
 
 

@@ -8,7 +8,7 @@ import subprocess
 import urllib.request
 
 import pytest
-from harness import until
+from harness import free_port, until
 
 COMPONENT = "acme.org/demo/app"
 ROOT = {"name": "acme.org/root", "componentReferences": [{"name": "app", "componentName": COMPONENT, "version": "1.0.0"}]}
@@ -22,8 +22,7 @@ class Registry:
 
     def __init__(self, folder, auth=None):
         self.storage, self.file, self.log = folder / "storage", folder / "registry.json", folder / "registry.log"
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         config = {"version": 0.1, "log": {"level": "warn"}, "storage": {"filesystem": {"rootdirectory": str(self.storage)}},
                   "http": {"addr": f"127.0.0.1:{self.port}"}, **({"auth": auth} if auth else {})}

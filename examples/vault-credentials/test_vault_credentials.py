@@ -2,7 +2,6 @@
 import json
 import os
 import shutil
-import socket
 import ssl
 import subprocess
 import threading
@@ -11,7 +10,7 @@ from urllib.parse import unquote
 from urllib.request import Request, urlopen
 
 import pytest
-from harness import Plugin, until
+from harness import Plugin, free_port, until
 from http_server import Server
 from relay import Relay
 
@@ -108,7 +107,7 @@ def vault():
 @pytest.fixture(autouse=True)
 def nothing_secret_is_logged(manager):
     yield
-    log = "".join(manager.log)
+    log = manager.whole_log()
     assert [secret for secret in SECRETS if secret in log] == []
 
 
@@ -206,7 +205,7 @@ def test_wrong_credentials_are_told_and_not_shown(manager, vault):
         "(403: 2 errors occurred: * permission denied * invalid token)"
     none = refusal(manager, vault, {"type": "Credentials/v1", "properties": {"role_id": ROLE}})
     assert none.startswith(where + 'no token, and no role_id with secret_id, in the credentials for {"hostname":"127.0.0.1",')
-    log = "".join(manager.log)
+    log = manager.whole_log()
     assert wrong not in log and "hvs.wrong-token" not in log
 
 
@@ -292,9 +291,8 @@ class Real:
     def __init__(self, folder):
         if not shutil.which("vault"):
             pytest.skip("there is no vault command")
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-        self.url, self.folder = f"http://127.0.0.1:{self.port}", folder
+        self.port, self.folder = free_port(), folder
+        self.url = f"http://127.0.0.1:{self.port}"
 
     def __enter__(self):
         with open(self.folder / "log", "wb") as log:
@@ -349,7 +347,8 @@ def test_real_vault_answers_as_the_one_above(manager, folder):
         vault.ask("PUT", "sys/seal", x="")
         assert refusal(manager, vault, good) == f"{where}quay.io: it is sealed, or down for maintenance (503: Vault is sealed)"
     assert "connection refused" in refusal(manager, vault, good)
-    assert [given for given in (secret, vault.root) if given in "".join(manager.log)] == []
+    log = manager.whole_log()
+    assert [given for given in (secret, vault.root) if given in log] == []
 
 
 # ---- identities and specs from elsewhere ----

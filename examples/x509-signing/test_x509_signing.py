@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import textwrap
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -297,10 +298,14 @@ def component(cli):
 
 def replace_descriptor(cli, change):
     """What an attacker does who can write: the descriptor, changed, and all that leads to it."""
+    def write(name, data):
+        (cli.path / name).unlink(missing_ok=True)  # the CLI's files can't be written to
+        (cli.path / name).write_bytes(data)
+
     def put(value):
         data = json.dumps(value).encode()
         name = hashlib.sha256(data).hexdigest()
-        (cli.path / f"ctf/blobs/sha256.{name}").write_bytes(data)
+        write(f"ctf/blobs/sha256.{name}", data)
         return {"digest": f"sha256:{name}", "size": len(data)}
 
     def get(entry):
@@ -313,7 +318,7 @@ def replace_descriptor(cli, change):
     manifest["layers"][0].update(put(descriptor))
     manifest["config"].update(put({"componentDescriptorLayer": manifest["layers"][0]}))
     tagged["digest"] = put(manifest)["digest"]
-    (cli.path / "ctf/artifact-index.json").write_text(json.dumps(index))
+    write("ctf/artifact-index.json", json.dumps(index).encode())
 
 
 def signatures(cli):
@@ -410,9 +415,14 @@ def slow_key(pki):
     return f"-----BEGIN ENCRYPTED PRIVATE KEY-----\n{base64.encodebytes(der).decode()}-----END ENCRYPTED PRIVATE KEY-----\n"
 
 
-def cpu_ticks(pid):
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return int(fields[11]) + int(fields[12])
+def worker_ticks(pid):
+    """The processor time of the threads that do what takes long; the first one does all else."""
+    ticks = 0
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(OSError):  # it has ended
+            fields = (thread / "stat").read_text().rpartition(")")[2].split()
+            ticks += 0 if thread.name == str(pid) else int(fields[11]) + int(fields[12])
+    return ticks
 
 
 def test_plugin_killed_while_it_signs_leaves_the_version_unsigned_and_whole(component, pki):
@@ -421,7 +431,7 @@ def test_plugin_killed_while_it_signs_leaves_the_version_unsigned_and_whole(comp
     command = component.start("sign", "cv", VERSION)
     pid = component.plugin_pid("x509-signing")
     try:
-        until(lambda: cpu_ticks(pid) > 20)  # it starts with a fraction of one: this is the passphrase
+        until(lambda: worker_ticks(pid) > 20)  # before, none has anything to do: this is the passphrase
     finally:
         os.kill(pid, signal.SIGKILL)
     _, stderr = component.finish(command)

@@ -13,8 +13,7 @@ local suggest = require "ocm.suggest"
 local terminal = require "command.terminal"
 local validate = require "ocm.validate"
 
-local IDLE <const> = 600 -- seconds
-local ENDING <const> = 1 -- seconds for a plugin to end that has closed its connection
+local IDLE <const>, DYING <const> = 600, 2 -- seconds; the latter for a plugin that answers no more
 
 --- Which method tells for whom the manager looks up credentials, and so tells the plugin a spec; in all others that have one it is GetIdentity.
 local identified_by = {
@@ -203,7 +202,7 @@ local function send(session, method, fields, credentials, note)
   note("%s %s %s%s", method.http, method.path, json.encode(fields), given and "  (with credentials)" or "")
   local answer, problem = session:request(options)
   if answer then return answer end
-  local status, signal = session:ended(ENDING) -- who ends closes its connections first
+  local status, signal = session:ended(DYING)
   arguments.fail("%s: no answer: %s%s", method.name, problem, status and (signal and "; the plugin was ended by signal %d" or "; the plugin ended with exit status %d"):format(signal or status) or "")
 end
 
@@ -255,9 +254,12 @@ local function run(given)
   end
   if not known and not chosen.made.place then note("the %s is not told (type=…), so nobody is asked for an identity first", chosen.method.recall.one) end
 
-  local session = given.socket and launch.connect(given.socket) or launch.start(argv, launch.id(given[1]), { idle = IDLE, on_line = on_line })
+  local session = given.socket and launch.connect(given.socket) or launch.session(on_line)
   local _child <close> = session.child
-  if not given.socket then session:await(timeout) end
+  if not given.socket then
+    session:start(argv, launch.id(given[1]), { idle = IDLE })
+    session:await(timeout)
+  end
   local answer, identity = run_requests(session, chosen, credentials, known, note)
   local ok = answer.status == 200
   local result = { method = chosen.method.name, capability = chosen.capability.contract.name, status = answer.status, seconds = answer.seconds, identity = identity }

@@ -208,13 +208,11 @@ end
 ---- an instance of its own ----
 
 local function serve(state, given)
-  local session = launch.start({ state.shim }, state.name, {
-    idle = IDLE,
-    on_line = function(line)
-      if not show.parse(line) then tell(state, "serve", json.encode { level = "INFO", msg = line }) end
-    end,
-  })
+  local session = launch.session(function(line)
+    if not show.parse(line) then tell(state, "serve", json.encode { level = "INFO", msg = line }) end
+  end)
   local _child <close> = session.child
+  session:start({ state.shim }, state.name, { idle = IDLE })
   local ok, problem = pcall(session.await, session, 30)
   if not ok then
     tell(state, "serve", json.encode { level = "ERROR", msg = tostring(problem) })

@@ -1,7 +1,7 @@
 --- A plugin started as the OCM plugin manager starts it, and requests to it (plugin protocol, sections 1 and 2).
 --
--- Whatever ends the command ends the plugin, if `session.child` is a to-be-closed variable of who started it: closing it is C alone
--- (vm/lib_child.c), since an interrupt leaves no time for Lua code.
+-- Whatever ends the command ends the plugin, if `session.child` is a to-be-closed variable of who starts it, before it does: closing it is
+-- C alone (vm/lib_child.c), since an interrupt leaves no time for Lua code.
 
 local arguments = require "command.arguments"
 local child = require "ocm.native.child"
@@ -100,16 +100,15 @@ function Session:pump()
   end)
 end
 
---- Whether it has ended, or does within so many seconds (0): its exit status, and the signal.
+--- Whether it has ended: its exit status, and the signal. `seconds`: it may be about to, so they are waited for.
 function Session:ended(seconds)
   if not self.child then return nil end
   local deadline = clock() + (seconds or 0)
-  while true do
-    local status, signal = self.child:ended()
-    if status or clock() >= deadline then return status, signal end
+  while clock() < deadline and not self.child:ended() do
     self:pump()
     ocm.sleep(LOOK)
   end
+  return self.child:ended()
 end
 
 local function await_location(self, seconds)
@@ -168,17 +167,19 @@ local function await_health(self)
   arguments.fail("the plugin announced %s, but does not answer there: %s", self.location, problem)
 end
 
---- Starts it. options: `idle` (seconds after which it ends by itself, should it be left alone), `on_line` (gets each line of its stderr),
--- `changes` (in its environment).
+--- A session with a plugin that is going to be started; `on_line` gets each line of its stderr.
 --
---     local session = launch.start(argv, id, { idle = 600, on_line = print })
+--     local session = launch.session(print)
 --     local _child <close> = session.child
+--     session:start(argv, id, { idle = 600 })
 --     session:await(30)
-function launch.start(argv, id, options)
+function launch.session(on_line) return setmetatable({ child = child.new(), partial = {}, on_line = on_line }, Session) end
+
+--- Starts it. options: `idle` (seconds after which it ends by itself, should it be left alone), `changes` (in its environment).
+function Session:start(argv, id, options)
   local config = json.encode { id = id, type = "unix", pluginType = "", idleTimeout = math.tointeger(options.idle * 1000000000) }
-  local started, problem = child.start(with(argv, "--config", config), options.changes)
+  local started, problem = self.child:start(with(argv, "--config", config), options.changes)
   if not started then arguments.fail("%s", problem) end
-  return setmetatable({ child = started, partial = {}, on_line = options.on_line }, Session)
 end
 
 --- Waits until it serves; `seconds`: until it is announced.
@@ -195,16 +196,9 @@ function launch.connect(location) return setmetatable({ at = place(location), lo
 function Session:stop()
   if not self.child then return nil end
   self.child:signal "INT"
-  local deadline = clock() + END_SECONDS
-  while clock() < deadline do
-    self:pump()
-    local status = self.child:ended()
-    if status then
-      self:pump()
-      return status
-    end
-    ocm.sleep(LOOK)
-  end
+  local status = self:ended(END_SECONDS)
+  self:pump()
+  return status
 end
 
 return launch

@@ -1,6 +1,7 @@
 /* A plugin as a child process of a command (lua/command): it lives while requests go to it.  Not for plugins, which have ocm.exec.
  *
- * start(argv [, changes]) -> child | nil, message      as in work/child.h; stdin is empty
+ * new() -> child                                       of which nothing runs yet: a <close> variable can hold it before there is a process
+ * child:start(argv [, changes]) -> true | nil, message as in work/child.h, once; stdin is empty
  * child:read("out" | "err") -> bytes ("": nothing now) | nil: closed
  * child:ended() -> nil | status, signal                status as a shell has it
  * child:signal("INT" | "TERM" | "KILL")                to the process alone
@@ -28,7 +29,7 @@ static struct child *check(lua_State *L) { return luaL_checkudata(L, 1, child_ty
 static struct child *check_open(lua_State *L)
 {
     struct child *child = check(L);
-    luaL_argcheck(L, child->pid != 0 || child->exited, 1, "the child was closed");
+    luaL_argcheck(L, child->pid != 0 || child->exited, 1, "the child was not started, or closed");
     return child;
 }
 
@@ -47,21 +48,29 @@ static const char *const *push_strings(lua_State *L, int index)
     return strings;
 }
 
-static int l_start(lua_State *L)
+static int l_new(lua_State *L)
 {
-    struct error e;
-    lua_settop(L, 2);
-    const char *const *argv = push_strings(L, 1);
-    const char *const *changes = lua_isnil(L, 2) ? NULL : push_strings(L, 2);
-    luaL_argcheck(L, argv[0] != NULL, 1, "expected a program");
     struct child *child = lua_newuserdatauv(L, sizeof *child, 0);
     *child = (struct child){.in = -1, .out = -1, .err = -1};
     luaL_setmetatable(L, child_type);
+    return 1;
+}
+
+static int l_start(lua_State *L)
+{
+    struct error e;
+    lua_settop(L, 3);
+    struct child *child = check(L);
+    luaL_argcheck(L, child->pid == 0 && !child->exited, 1, "the child was started already");
+    const char *const *argv = push_strings(L, 2);
+    const char *const *changes = lua_isnil(L, 3) ? NULL : push_strings(L, 3);
+    luaL_argcheck(L, argv[0] != NULL, 2, "expected a program");
     struct command *command = command_create(argv, changes, true, NULL);
     if (command == NULL)
         return luaL_error(L, "not enough memory");
     bool ok = child_start(child, command, false, &e);
     command_free(command);
+    lua_pushboolean(L, true);
     if (ok)
         return 1;
     luaL_pushfail(L);
@@ -134,7 +143,8 @@ static int l_pid(lua_State *L)
 static void await_end(struct child *child)
 {
     char dropped[4096];
-    for (int waited = 0; waited < PATIENCE && !child_exited(child); waited += STEP) {
+    uint64_t deadline = vm_now() + PATIENCE * UINT64_C(1000000);
+    while (vm_now() < deadline && !child_exited(child)) {
         while (take(&child->out, dropped, sizeof dropped) > 0 || take(&child->err, dropped, sizeof dropped) > 0)
             ;
         (void)poll(NULL, 0, STEP);
@@ -155,10 +165,10 @@ static int l_close(lua_State *L)
 }
 
 static const luaL_Reg methods[] = {
-    {"read", l_read}, {"ended", l_ended}, {"signal", l_signal}, {"pid", l_pid}, {"close", l_close}, {"__close", l_close}, {"__gc", l_close}, {NULL, NULL},
+    {"start", l_start}, {"read", l_read}, {"ended", l_ended}, {"signal", l_signal}, {"pid", l_pid}, {"close", l_close}, {"__close", l_close}, {"__gc", l_close}, {NULL, NULL},
 };
 
-static const luaL_Reg functions[] = {{"start", l_start}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"new", l_new}, {NULL, NULL}};
 
 int luaopen_ocm_child(lua_State *L)
 {

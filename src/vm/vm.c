@@ -118,15 +118,18 @@ static const luaL_Reg native[] = {
 
 /* ---- the end ---- */
 
+static volatile sig_atomic_t end_status;
+
 static void end(int signal)
 {
     (void)signal;
-    _exit(0); /* all that matters has been done */
+    _exit(end_status); /* all that matters has been done */
 }
 
-/* Ends the process unless this is called with 0 before. */
-static void end_after(unsigned seconds)
+/* Ends the process, with this status, unless this is called with 0 seconds before. */
+static void end_after(unsigned seconds, int status)
 {
+    end_status = status;
     struct sigaction action = {.sa_handler = seconds > 0 ? end : SIG_DFL};
     sigemptyset(&action.sa_mask);
     if (seconds > 0)
@@ -136,8 +139,9 @@ static void end_after(unsigned seconds)
         (void)sigaction(SIGALRM, &action, NULL);
 }
 
-/* Without workers, which may read what the state owns, and ticks, which would meet what is freed.  False: a worker did not come back. */
-static bool close_state(struct vm *vm)
+/* Without workers, which may read what the state owns, and ticks, which would meet what is freed.  False: a worker did not come back.
+ * `status`: what the process ends with when the state cannot be closed in time. */
+static bool close_state(struct vm *vm, int status)
 {
     enum { CLOSING_SECONDS = 2 };
     enum { JOIN_MILLISECONDS = 1000 };
@@ -147,9 +151,9 @@ static bool close_state(struct vm *vm)
     slice_close();
     if (vm->L != NULL && !vm->closing) {
         vm->closing = true;
-        end_after(CLOSING_SECONDS); /* a finaliser may loop for ever */
+        end_after(CLOSING_SECONDS, status); /* a finaliser may loop for ever */
         lua_close(vm->L);
-        end_after(0);
+        end_after(0, status);
     }
     return true;
 }
@@ -158,8 +162,10 @@ static bool close_state(struct vm *vm)
 static int l_exit(lua_State *L)
 {
     int status = lua_isboolean(L, 1) ? !lua_toboolean(L, 1) : (int)luaL_optinteger(L, 1, EXIT_SUCCESS);
-    if (lua_toboolean(L, 2))
-        (void)close_state(vm_of(L));
+    if (lua_toboolean(L, 2)) {
+        (void)fflush(stdout); /* closing may end the process as it is */
+        (void)close_state(vm_of(L), status);
+    }
     exit(status);
 }
 
@@ -271,13 +277,13 @@ struct vm *vm_create(int argc, char **argv, enum vm_use use, struct error *e)
     arena_open(&vm->arena);
     vm->pool = pool_create(POOL_THREADS, e);
     if (vm->pool == NULL) {
-        vm_destroy(vm);
+        vm_destroy(vm, EXIT_FAILURE);
         return NULL;
     }
     vm->L = lua_newstate(allocate, vm);
     if (vm->L == NULL) {
         error_set(e, ENOMEM, "out of memory");
-        vm_destroy(vm);
+        vm_destroy(vm, EXIT_FAILURE);
         return NULL;
     }
     *(struct vm **)lua_getextraspace(vm->L) = vm;
@@ -293,7 +299,7 @@ struct vm *vm_create(int argc, char **argv, enum vm_use use, struct error *e)
         ok = protected(vm, 2, e);
     }
     if (!ok) {
-        vm_destroy(vm);
+        vm_destroy(vm, EXIT_FAILURE);
         return NULL;
     }
     return vm;
@@ -440,9 +446,9 @@ int vm_fd(const struct vm *vm) { return pool_fd(vm->pool); }
 
 unsigned vm_works(const struct vm *vm) { return vm->works; }
 
-bool vm_destroy(struct vm *vm)
+bool vm_destroy(struct vm *vm, int status)
 {
-    if (!close_state(vm))
+    if (!close_state(vm, status))
         return false;
     for (struct task *task = vm->idle.first, *next; task != NULL; task = next) {
         next = task->next;

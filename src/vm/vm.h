@@ -97,8 +97,9 @@ void vm_cleanup(struct vm *vm, double seconds);
  * after another five. */
 void vm_interrupt(void);
 
-/* Joins the workers and closes the state. False: a worker hangs, and the process should end without freeing anything. */
-bool vm_destroy(struct vm *vm);
+/* Joins the workers and closes the state. False: a worker hangs, and the process should end without freeing anything.
+ * `status`: a finaliser that does not come back within two seconds ends the process, with this exit status. */
+bool vm_destroy(struct vm *vm, int status);
 
 /* Now, CLOCK_MONOTONIC, in nanoseconds. */
 uint64_t vm_now(void);

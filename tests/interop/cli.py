@@ -11,10 +11,8 @@ import json
 import os
 import signal
 import subprocess
-from contextlib import suppress
-from pathlib import Path
 
-from harness import DEADLINE, until
+from harness import DEADLINE
 from reference import Home, program
 
 OCM = program("ocm")
@@ -56,19 +54,6 @@ class Cli(Home):
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             raise
-
-    def plugin_pid(self, name):
-        """The process of a plugin that a started command uses, as soon as it is there."""
-        script = os.fsencode(self.plugins / name)
-
-        def look():
-            for process in Path("/proc").glob("[0-9]*"):
-                with suppress(OSError):
-                    arguments = (process / "cmdline").read_bytes().split(b"\0")
-                    if b"--config" in arguments and any(argument.startswith(script) for argument in arguments):
-                        return int(process.name)
-            return None
-        return until(look)
 
     def run(self, *arguments, env=None):
         """`ocm ARGUMENTS`, to the end of it and of its plugins: a subprocess.CompletedProcess."""

@@ -87,6 +87,12 @@ class Manager(Home):
             reader.join(DEADLINE)
         return status
 
+    def whole_log(self):
+        """What the manager and its plugins have said, to their ends."""
+        if self.process is not None:
+            self.end()
+        return "".join(self.log)
+
     def __exit__(self, *error):
         try:
             if self.process is not None and error[0] is None:

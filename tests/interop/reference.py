@@ -13,6 +13,7 @@ import shutil
 import stat
 import subprocess
 import tempfile
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -101,8 +102,22 @@ class Home(Folder):
     def calls(self, name, method=None):
         """What the plugin of that name was asked so far: [{"method", "request", "credentials"}], in order; see record.lua."""
         file = self.record / name
-        made = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        lines = file.read_text().split("\n")[:-1] if file.exists() else []  # what is behind the last newline is still being written
+        made = [json.loads(line) for line in lines]
         return [call for call in made if method in (None, call["method"])]
+
+    def plugin_pid(self, name):
+        """The process of a plugin that is in use, as soon as it is there."""
+        script = os.fsencode(self.plugins / name)
+
+        def look():
+            for process in Path("/proc").glob("[0-9]*"):
+                with suppress(OSError):
+                    arguments = (process / "cmdline").read_bytes().split(b"\0")
+                    if b"--config" in arguments and any(argument.startswith(script) for argument in arguments):
+                        return int(process.name)
+            return None
+        return until(look)
 
     def settle(self):
         """Waits until the plugins have ended: most are sent SIGINT and not waited for. Their run directories go last."""

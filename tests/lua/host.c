@@ -58,5 +58,5 @@ int main(int argc, char **argv)
     vm->outside = true;
     int status = run(vm);
     tempdir_remove(&dir);
-    return vm_destroy(vm) ? status : 2;
+    return vm_destroy(vm, status) ? status : 2;
 }

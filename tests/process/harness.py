@@ -15,23 +15,29 @@
 import http.client
 import json
 import os
+import random
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 OCMLUA = Path(os.environ.get("OCMLUA", ROOT / "build/release/ocmlua")).resolve()
 DEADLINE = 30
-TEMPORARY = tempfile.gettempdir() if len(tempfile.gettempdir()) <= 40 else "/tmp" # a socket's path has at most 107 bytes, ours add some 50
-PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY") # the machine's are not for tests
 
 os.umask(0o022) # tests look at modes
+
+# What tools say is compared in English, and all servers are on 127.0.0.1: nothing of the user's languages and proxies is seen.
+for variable in [name for name in os.environ if name.startswith("LC_") or name == "LANGUAGE" or name.lower().endswith("_proxy")]:
+    del os.environ[variable]
+os.environ["LC_ALL"] = "C.UTF-8"
 
 # Runs the chunk, or the expressions, that it is sent, and answers with the results as an array; `ocm` is there.
 RUN = '''["POST /run"] = function(request)
@@ -73,11 +79,38 @@ def until(predicate, seconds=DEADLINE):
         pause = min(2 * pause, 0.05)
 
 
+def free_port():
+    """A port of 127.0.0.1 for a service that has to be told one: below those that the kernel gives out by itself, so that nobody else, who
+    asks for any or connects to somebody, gets it meanwhile."""
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        with suppress(OSError), socket.create_server(("127.0.0.1", random.randrange(10_000, max(lowest, 20_000)))) as free:
+            return free.getsockname()[1]
+
+
+def sizes(folder):
+    """{path: bytes} of the files below a folder, without those that go while it looks."""
+    found = {}
+    for directory, _, names in os.walk(folder):
+        for path in (Path(directory, name) for name in names):
+            with suppress(FileNotFoundError):
+                status = path.lstat()
+                if stat.S_ISREG(status.st_mode):
+                    found[path] = status.st_size
+    return found
+
+
+def short_directory():
+    """A fresh directory below TMPDIR, or /tmp where that is too long: the path of a socket has at most 107 bytes."""
+    parent = os.path.realpath(tempfile.gettempdir())
+    return Path(tempfile.mkdtemp(prefix="ocmt-", dir=parent if len(parent) <= 32 else "/tmp"))
+
+
 class Folder:
     """A temporary directory with a short path, removed at the end of the block."""
 
     def __enter__(self):
-        self.path = Path(tempfile.mkdtemp(prefix="ocmt-", dir=TEMPORARY))
+        self.path = short_directory()
         return self.path
 
     def __exit__(self, *_):
@@ -94,8 +127,8 @@ def script_file(folder, script):
 
 
 def environment(tmpdir, env=None):
-    """This process's environment, without proxies, with that TMPDIR and what `env` adds; None removes a variable."""
-    merged = {**os.environ, **dict.fromkeys(PROXIES), "TMPDIR": str(tmpdir), **(env or {})}
+    """This process's environment with that TMPDIR and what `env` adds; None removes a variable."""
+    merged = {**os.environ, "TMPDIR": str(tmpdir), **(env or {})}
     return {name: value for name, value in merged.items() if value is not None}
 
 
@@ -161,7 +194,7 @@ class Plugin:
     # ---- its life ----
 
     def start(self):
-        self.root = Path(tempfile.mkdtemp(prefix="ocmt-", dir=TEMPORARY))
+        self.root = short_directory()
         self.tmp, self.folder = self.root / "tmp", self.root / "script"
         try:
             self.tmp.mkdir()
@@ -195,11 +228,10 @@ class Plugin:
         """Waits for the handshake line as the manager does, and returns the location."""
         def look():
             ended = self.process.poll() is not None
-            for reader in self.readers if ended else (): # then all that it wrote is there
-                reader.join(DEADLINE)
+            if ended:
+                self.wait()  # what it said is here then, also when it has ended since
             found = [line for line in list(self.stdout) if line.startswith(("http://", "http+unix://"))]
-            if not found and ended:
-                raise AssertionError(f"ended with {self.process.returncode} before its handshake: {self.stderr}")
+            assert found or not ended, f"ended with {self.process.returncode} before its handshake: {self.stderr}"
             return found
         self.location = until(look)[0]
         if self.location.startswith("http+unix://"):

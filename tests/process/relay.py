@@ -3,6 +3,7 @@
     with Relay(port) as relay:
         client(relay.port)                   # as if it were the service
         relay.cut_after(100_000, kill)       # once that many bytes have come back from the service: kill(), and all connections end
+                                             # (of="client": have been sent to it)
         client(relay.port)                   # sees its connection break; from then on nobody answers
         relay.mend(port)                     # all as before, perhaps with the service at another port
 """
@@ -10,18 +11,18 @@ import contextlib
 import socket
 import threading
 
-from harness import DEADLINE
+from harness import DEADLINE, free_port
 
 
 class Relay:
 
     def __init__(self, target):
-        self.target, self.left, self.then = target, None, None
+        self.target, self.left, self.then, self.counted = target, None, None, None
         self.lock, self.connections = threading.Lock(), set()
 
     def __enter__(self):
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
+        self.port = free_port()  # nobody else's afterwards
+        self.listener = socket.create_server(("127.0.0.1", self.port))
         threading.Thread(target=self.accept, daemon=True).start()
         return self
 
@@ -31,10 +32,11 @@ class Relay:
         self.listener.close()
         self.end_all()
 
-    def cut_after(self, count, then=lambda: None):
-        """Makes the end when the service has sent `count` bytes more, headers included; they are passed on. 0: with the next connection."""
+    def cut_after(self, count, then=lambda: None, of="service"):
+        """Makes the end when the service (or the client) has sent `count` bytes more, headers included; they are passed on. 0: with the
+        next connection."""
         with self.lock:
-            self.left, self.then = count, then
+            self.left, self.then, self.counted = count, then, of
 
     @property
     def cut(self):
@@ -55,24 +57,27 @@ class Relay:
 
     def serve(self, client):
         with client, contextlib.suppress(OSError):
-            if self.take(0) is None:
+            target = self.target
+            if self.take(0) is None or target is None:
                 return
-            with socket.create_connection(("127.0.0.1", self.target), timeout=DEADLINE) as service:
+            with socket.create_connection(("127.0.0.1", target), timeout=DEADLINE) as service:
                 with self.lock:
                     self.connections |= {client, service}
-                there = threading.Thread(target=self.copy, args=(client, service), daemon=True)
+                if self.cut:  # while it was made
+                    self.end_all()
+                there = threading.Thread(target=self.copy, args=("client", client, service), daemon=True)
                 there.start()
-                self.copy(service, client, self.take)
+                self.copy("service", service, client)
                 there.join()
                 with self.lock:
                     self.connections -= {client, service}
 
-    def take(self, count):
-        """How many of `count` bytes from the service may still pass; None when the end has come."""
+    def take(self, count, side=None):
+        """How many of `count` bytes from that side may still pass; None when the end has come."""
         with self.lock:
             if self.target is None:
                 return None
-            if self.left is None:
+            if self.left is None or side not in (None, self.counted):
                 return count
             passed = min(count, self.left)
             self.left -= passed
@@ -82,10 +87,10 @@ class Relay:
         then()
         return passed if count else None
 
-    def copy(self, source, sink, take=lambda count: count):
+    def copy(self, side, source, sink):
         with contextlib.suppress(OSError):
             while data := source.recv(1 << 16):
-                passed = take(len(data))
+                passed = self.take(len(data), side)
                 if passed:
                     sink.sendall(data[:passed])
                 if self.cut:

@@ -250,27 +250,29 @@ def test_plugin_that_dies_in_a_request_is_reported(folder):
     assert done.returncode == 1 and "no answer" in done.stderr and "exit status 4" in done.stderr
 
 
-DYING = '''#!/usr/bin/python3
+CLOSES_FIRST = '''#!/usr/bin/env python3
 import os, socket, sys, time
-if sys.argv[1] == "capabilities":
-    sys.exit(print('{"capabilities":[{"type":"inputRepository","supportedInputTypes":[{"type":"T/v1","jsonSchema":"e30="}]}]}'))
-listener = socket.socket(socket.AF_UNIX)
-listener.bind(sys.argv[0] + ".socket")
-listener.listen()
-print("http+unix://" + sys.argv[0] + ".socket", flush=True)
+if "capabilities" in sys.argv:
+    print('{"capabilities":[{"type":"inputRepository","supportedInputTypes":[{"type":"T/v1","jsonSchema":"e30="}]}]}')
+    sys.exit()
+server = socket.socket(socket.AF_UNIX)
+server.bind(os.environ["TMPDIR"] + "/socket")
+server.listen()
+print("http+unix://" + os.environ["TMPDIR"] + "/socket", flush=True)
 while True:
-    with listener.accept()[0] as peer:
-        alive = b"/healthz" in peer.recv(65536)
-        if alive:
-            peer.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 0\\r\\nConnection: close\\r\\n\\r\\n")
-    if not alive:
-        time.sleep(0.2)
-        os._exit(4)
+    connection, _ = server.accept()
+    if b"/healthz" not in connection.recv(65536):
+        break
+    connection.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 0\\r\\n\\r\\n")
+    connection.close()
+connection.close()
+time.sleep(0.3)
+sys.exit(4)
 '''
 
 
-def test_plugin_that_ends_some_time_behind_its_connection_is_reported_all_the_same(folder):
-    done = run("call", write(folder / "p", DYING, True), "ProcessResource")
+def test_plugin_that_ends_a_moment_after_it_closed_the_connection_is_reported(folder):
+    done = run("call", write(folder / "p", CLOSES_FIRST, True), "ProcessResource", env=environment(folder))
     assert done.returncode == 1 and "no answer" in done.stderr and "exit status 4" in done.stderr
 
 

@@ -88,6 +88,12 @@ def test_temporary_files_are_gone_when_it_ends(folder):
     assert not Path(done.stdout.strip()).exists()
 
 
+@pytest.mark.parametrize("end, status", [("os.exit(3, true)", 3), ("error 'end'", 1), ("os.exit(true, true)", 0)])
+def test_finaliser_that_does_not_end_changes_nothing_of_the_exit_status(folder, end, status):
+    done = lua(folder, 'kept = setmetatable({}, { __gc = function() while true do end end }) print "said" ' + end)
+    assert (done.returncode, done.stdout) == (status, "said\n")
+
+
 def interrupted(folder):
     """(status, what it prints from then on) of script.lua, interrupted when it has printed "ready"."""
     process = subprocess.Popen([OCMLUA, "run", folder / "script.lua"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(folder))
@@ -117,4 +123,9 @@ def test_interrupt_closes_variables_and_ends_it(folder, work):
 
 def test_interrupt_ends_what_catches_every_error(folder):
     (folder / "script.lua").write_text('print "ready" io.stdout:flush() while true do pcall(function() while true do end end) end')
+    assert interrupted(folder) == (130, "")
+
+
+def test_finaliser_that_does_not_end_leaves_an_interrupted_one_interrupted(folder):
+    (folder / "script.lua").write_text('kept = setmetatable({}, { __gc = function() while true do end end }) print "ready" io.stdout:flush() while true do end')
     assert interrupted(folder) == (130, "")

@@ -129,7 +129,7 @@ static void test_a_request_without_memory_is_a_500(void **state)
         }
     close(loud);
     close(quiet);
-    assert_true(vm_destroy(vm));
+    assert_true(vm_destroy(vm, EXIT_SUCCESS));
 }
 
 int main(void)

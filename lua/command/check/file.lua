@@ -90,16 +90,25 @@ end
 
 local function absolute(path) return path:sub(1, 1) == "/" and path or lfs.currentdir() .. "/" .. path end
 
---- Runs `PLUGIN capabilities`, by the file itself or by this program. Returns { status =, stdout =, stderr =, milliseconds = }, or nil and a text.
-function file.capabilities(path, by_itself, seconds)
-  local command = by_itself and { absolute(path), "capabilities" } or { native.program(), absolute(path), "capabilities" }
-  command.timeout, command.check = seconds or patience, false
+local function timed(command)
   local clock = require "ocm.native.task".clock
   local started = clock()
   local ok, result = pcall(ocm.exec, command)
   if not ok then return nil, tostring(result) end
   result.milliseconds = (clock() - started) * 1000
   return result
+end
+
+--- Runs `PLUGIN capabilities`, by the file itself or by this program. Returns { status =, stdout =, stderr =, milliseconds = }, or nil and a text.
+function file.capabilities(path, by_itself, seconds)
+  local command = by_itself and { absolute(path), "capabilities" } or { native.program(), absolute(path), "capabilities" }
+  command.timeout, command.check = seconds or patience, false
+  local result, failure = timed(command)
+  if result and result.status == 0 and result.milliseconds > slow then -- it may have been the machine, which had something else to do
+    local again = timed(command)
+    if again and again.milliseconds < result.milliseconds then return again end
+  end
+  return result, failure
 end
 
 --- The document that a run printed, or nil and what is wrong with it.
