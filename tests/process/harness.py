@@ -309,7 +309,8 @@ class Plugin:
         """One request; `body`: bytes or text as they are, None for none, anything else as JSON. Without `connection`, on one of its own."""
         own = connection or self.connection(timeout)
         try:
-            own.request(method, path, encode(body), {**(headers or {})})
+            with suppress(BrokenPipeError, ConnectionResetError):  # what is refused before all is sent has its answer nevertheless
+                own.request(method, path, encode(body), {**(headers or {})})
             answer = own.getresponse()
             return Response(answer.status, answer.headers, answer.read())
         finally:

@@ -1,12 +1,11 @@
 """What goes over the socket whatever the plugin does: HTTP, JSON bodies, credentials (protocol sections 2 and 3), and where it listens."""
 import json
 import os
-import random
 import socket
 import stat
 
 import pytest
-from harness import Plugin, until
+from harness import Plugin, free_port, until
 
 # A plugin that says what it was given.
 ECHO = '''return ocm.plugin {
@@ -332,18 +331,6 @@ def test_tcp_listens_on_a_free_port_of_the_loopback_alone():
             assert plugin.request("GET", "/healthz").status == 200
             assert plugin.json("POST", "/identity", {"type": {"type": "T/v1"}})
         assert first.address != second.address
-
-
-def free_port():
-    """None of those that the system gives to whoever asks for any: nobody takes it meanwhile."""
-    while True:
-        port = random.randrange(20000, 30000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
 
 
 @pytest.mark.parametrize("location, announced", [
