@@ -10,7 +10,7 @@ directory.__name = "ocm.tempdir"
 function directory:path(name) return name and self.root .. "/" .. name or self.root end
 
 function directory:close()
-  assert(remove_all(self.root))
+  assert(remove_all(self.root, true))
   return true
 end
 

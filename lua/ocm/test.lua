@@ -4,6 +4,7 @@ local compare = require "ocm.test.compare"
 local fs = require "ocm.fs"
 local json = require "ocm.json"
 local lfs = require "lfs"
+local remove_all = require "ocm.native.fs".remove_all
 local scope = require "ocm.test.scope"
 
 local test = {}
@@ -98,7 +99,7 @@ function test.folder()
   local path = new_path "folder"
   local ok, problem = lfs.mkdir(path)
   if not ok then scope.fail(("%s: %s"):format(path, problem)) end
-  scope.undo(function() fs.remove_all(path) end)
+  scope.undo(function() remove_all(path, true) end)
   return path
 end
 

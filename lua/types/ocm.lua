@@ -252,7 +252,7 @@ local tempdir = {}
 ---@return string path
 function tempdir:path(name) end
 
---- Removes it with all that is in it; what is gone already is no error. Raises when something cannot be removed.
+--- Removes it with all that is in it, read-only folders, too; what is gone already is no error. Raises when something cannot be removed.
 ---
 ---     dir:close()
 ---@return true

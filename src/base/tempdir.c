@@ -79,10 +79,10 @@ static void empty(int fd, int depth)
             continue;
         if (unlinkat(dirfd(entries), entry->d_name, 0) == 0 || depth == 0)
             continue;
+        (void)fchmodat(dirfd(entries), entry->d_name, 0700, AT_SYMLINK_NOFOLLOW); /* out of a read-only folder nothing can be removed */
         int inner = openat(dirfd(entries), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (inner < 0)
             continue;
-        (void)fchmod(inner, 0700); /* out of a read-only folder nothing can be removed */
         empty(inner, depth - 1);
         (void)unlinkat(dirfd(entries), entry->d_name, AT_REMOVEDIR);
     }

@@ -90,7 +90,7 @@ static int l_write(lua_State *L)
     return start(L, 4, slot, (struct job *)fs_write(path, bytes, length, mode, lua_toboolean(L, 4)), after_write);
 }
 
-/* ---- make_dirs(path, mode), remove_all(path) -> count ---- */
+/* ---- make_dirs(path, mode), remove_all(path, unlock) -> count ---- */
 
 static int after_count(lua_State *L, int status, lua_KContext index)
 {
@@ -113,10 +113,10 @@ static int l_make_dirs(lua_State *L)
 
 static int l_remove_all(lua_State *L)
 {
-    lua_settop(L, 1);
+    lua_settop(L, 2);
     const char *path = check_path(L, 1);
     struct job **slot = job_handle(L);
-    return start(L, 1, slot, (struct job *)fs_remove_all(path), after_count);
+    return start(L, 2, slot, (struct job *)fs_remove_all(path, lua_toboolean(L, 2)), after_count);
 }
 
 /* ---- walk(path, follow, hidden, depth) -> walk; walk:next() -> entries, or nil at the end ---- */

@@ -229,6 +229,8 @@ static bool remove_name(struct fs_job *fs, struct tree *tree)
     int code = errno, entering;
     if (code != EISDIR && code != EPERM) /* EPERM: what POSIX has for folders */
         return removal_fails(fs, tree, code);
+    if (fs->unlock) /* out of a read-only folder nothing can be removed; of another's it fails, and is told then */
+        (void)fchmodat(tree->dir, tree->name, 0700, AT_SYMLINK_NOFOLLOW);
     if ((entering = tree_enter(tree, false)) == 0)
         return true;
     if (unlinkat(tree->dir, tree->name, AT_REMOVEDIR) == 0) { /* an empty one need not be readable */
@@ -263,7 +265,13 @@ static bool act_remove_all(struct fs_job *fs)
     return ok;
 }
 
-struct fs_job *fs_remove_all(const char *path) { return create(path, act_remove_all); }
+struct fs_job *fs_remove_all(const char *path, bool unlock)
+{
+    struct fs_job *fs = create(path, act_remove_all);
+    if (fs != NULL)
+        fs->unlock = unlock;
+    return fs;
+}
 
 /* ---- walk ---- */
 

@@ -15,7 +15,7 @@ struct fs_job {
     bool (*act)(struct fs_job *fs);
     char *path;
     mode_t mode;
-    bool sync;
+    bool sync, unlock;
     size_t limit;
 
     /* the result, valid in reap */
@@ -38,8 +38,8 @@ struct fs_job *fs_write(const char *path, const char *bytes, size_t length, mode
 struct fs_job *fs_make_dirs(const char *path, mode_t mode);
 
 /* Removes a file, a link (not what it points to), or a folder with all below it. `count`: how many; nothing there is 0, and no failure.
- * What fails ends it; what was removed before is gone. */
-struct fs_job *fs_remove_all(const char *path);
+ * What fails ends it; what was removed before is gone.  `unlock`: folders that this user may not write to are made writable first. */
+struct fs_job *fs_remove_all(const char *path, bool unlock);
 
 /* ---- walking ---- */
 

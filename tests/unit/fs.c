@@ -254,7 +254,7 @@ static void test_ten_thousand_levels(void **state)
         fail_msg("%s", seen.error.message);
     assert_int_equal(seen.entries, 2 * LEVELS - 1);
     free(seen.text);
-    assert_int_equal(count_of(fs_remove_all(path)), 2 * LEVELS);
+    assert_int_equal(count_of(fs_remove_all(path, false)), 2 * LEVELS);
     assert_int_equal(entries(scratch("")), 0);
     assert_int_equal(entries("/proc/self/fd"), before);
 }
@@ -274,7 +274,7 @@ static void test_many_names_in_one_folder(void **state)
     assert_int_equal(seen.entries, MANY);
     assert_memory_equal(seen.text, "00000\n00001\n", 12);
     free(seen.text);
-    assert_int_equal(count_of(fs_remove_all(scratch("many"))), MANY + 1);
+    assert_int_equal(count_of(fs_remove_all(scratch("many"), false)), MANY + 1);
     assert_false(exists(scratch("many")));
 }
 
@@ -305,12 +305,13 @@ static int as_nobody(bool (*look)(void))
 static bool look_at_unreadable(void)
 {
     struct seen seen = walk(scratch(""), everything);
-    bool ok = seen.ok && strcmp(seen.text, "closed ! Permission denied\nempty ! Permission denied\nlisted\nlisted/f ! Permission denied\nopen\n") == 0;
+    bool ok = seen.ok && strcmp(seen.text, "closed ! Permission denied\nempty ! Permission denied\nlisted\nlisted/f ! Permission denied\nlocked ! Permission denied\nopen\n") == 0;
     free(seen.text);
-    struct fs_job *fs = run(fs_remove_all(scratch("closed")));
+    struct fs_job *fs = run(fs_remove_all(scratch("closed"), false));
     ok = ok && !fs->ok && fs->error.code == EACCES;
     fs->job.release(&fs->job);
-    return ok && count_of(fs_remove_all(scratch("empty"))) == 1; /* an empty one need not be readable to be removed */
+    ok = ok && count_of(fs_remove_all(scratch("empty"), false)) == 1; /* an empty one need not be readable to be removed */
+    return ok && count_of(fs_remove_all(scratch("locked"), true)) == 3;
 }
 
 static void test_unreadable_folders_are_told_not_passed_over(void **state)
@@ -321,10 +322,15 @@ static void test_unreadable_folders_are_told_not_passed_over(void **state)
     make("empty");
     make("listed");
     (void)scratch_write("listed/f", "", 0);
+    make("locked");
+    make("locked/in");
+    (void)scratch_write("locked/in/f", "", 0);
     (void)scratch_write("open", "", 0);
     if (geteuid() == 0)
-        assert_int_equal(lchown(scratch("closed"), 65534, 65534) | lchown(scratch("empty"), 65534, 65534), 0);
-    assert_int_equal(chmod(scratch(""), 0777) | chmod(scratch("closed"), 0) | chmod(scratch("empty"), 0) | chmod(scratch("listed"), 0444), 0);
+        assert_int_equal(lchown(scratch("closed"), 65534, 65534) | lchown(scratch("empty"), 65534, 65534) | lchown(scratch("locked"), 65534, 65534) |
+                             lchown(scratch("locked/in"), 65534, 65534), 0);
+    assert_int_equal(chmod(scratch(""), 0777) | chmod(scratch("closed"), 0) | chmod(scratch("empty"), 0) | chmod(scratch("listed"), 0444) |
+                         chmod(scratch("locked/in"), 0555) | chmod(scratch("locked"), 0300), 0);
     assert_int_equal(as_nobody(look_at_unreadable), 0);
     assert_int_equal(chmod(scratch("closed"), 0700) | chmod(scratch("listed"), 0700), 0);
 }
@@ -339,10 +345,10 @@ static void test_links_are_removed_not_followed(void **state)
     make("go");
     make("go/in");
     assert_int_equal(symlink("../keep", scratch("go/link")) | symlink("../../keep/precious", scratch("go/in/link")) | symlink("keep", scratch("link")), 0);
-    assert_int_equal(count_of(fs_remove_all(scratch("go"))), 4);
-    assert_int_equal(count_of(fs_remove_all(scratch("link"))), 1);
+    assert_int_equal(count_of(fs_remove_all(scratch("go"), false)), 4);
+    assert_int_equal(count_of(fs_remove_all(scratch("link"), false)), 1);
     assert_int_equal(symlink("keep", scratch("link")), 0);
-    assert_int_equal(count_of(fs_remove_all(scratch("link/"))), 1);
+    assert_int_equal(count_of(fs_remove_all(scratch("link/"), false)), 1);
     assert_content(scratch("keep/precious"), "x");
     assert_int_equal(entries(scratch("")), 1);
 }
@@ -350,9 +356,9 @@ static void test_links_are_removed_not_followed(void **state)
 static void test_what_is_not_there_is_no_failure(void **state)
 {
     (void)state;
-    assert_int_equal(count_of(fs_remove_all(scratch("missing"))), 0);
-    assert_int_equal(count_of(fs_remove_all(scratch("missing/in/it"))), 0);
-    assert_fails(fs_remove_all("/dev/null/x"), ENOTDIR, "/dev/null/: Not a directory");
+    assert_int_equal(count_of(fs_remove_all(scratch("missing"), false)), 0);
+    assert_int_equal(count_of(fs_remove_all(scratch("missing/in/it"), false)), 0);
+    assert_fails(fs_remove_all("/dev/null/x", false), ENOTDIR, "/dev/null/: Not a directory");
 }
 
 static void test_paths_without_a_name_are_refused(void **state)
@@ -360,9 +366,9 @@ static void test_paths_without_a_name_are_refused(void **state)
     (void)state;
     static const char *const paths[] = {"", "/", "//", ".", "..", "/tmp/.", "/tmp/..", "/tmp/../", "./"};
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
-        assert_fails(fs_remove_all(paths[i]), EINVAL, "there is no name at its end");
+        assert_fails(fs_remove_all(paths[i], false), EINVAL, "there is no name at its end");
     (void)scratch_write("...", "", 0);
-    assert_int_equal(count_of(fs_remove_all(scratch("..."))), 1);
+    assert_int_equal(count_of(fs_remove_all(scratch("..."), false)), 1);
 }
 
 static void test_a_folder_that_is_swapped_for_a_link_leads_nowhere(void **state)
@@ -414,7 +420,7 @@ static void test_a_cancelled_removal_stops(void **state)
 {
     (void)state;
     make("a");
-    struct fs_job *fs = fs_remove_all(scratch("a"));
+    struct fs_job *fs = fs_remove_all(scratch("a"), false);
     atomic_store(&fs->job.cancelled, true);
     assert_fails(fs, ECANCELED, "cancelled");
     assert_true(exists(scratch("a")));
@@ -544,7 +550,7 @@ static void test_a_write_that_fails_leaves_the_file_as_it_was(void **state)
 
 static struct fs_job *make_read(void) { return fs_read(scratch("a/f"), 100); }
 static struct fs_job *make_write(void) { return fs_write(scratch("w"), "x", 1, FS_USUAL_MODE, false); }
-static struct fs_job *make_remove(void) { return fs_remove_all(scratch("gone")); }
+static struct fs_job *make_remove(void) { return fs_remove_all(scratch("gone"), false); }
 static struct fs_job *make_folders(void) { return fs_make_dirs(scratch("m"), FS_USUAL_MODE); }
 
 static void test_without_memory_it_says_so(void **state)
