@@ -6,6 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from docker_registry import COMPONENT, ROOT, Registry, Repository, compact, descriptor, needs_registry, resolve
+from harness import until
 from http_server import Server
 
 PASSWORD = "correct horse"
@@ -51,9 +52,8 @@ def test_wrong_credentials_and_none_are_told_apart_and_not_told(guarded, manager
     none.call("CheckHealth") # it answers
     error = none.error("GetComponentVersion", component=COMPONENT, version="1.0.0")
     assert error.endswith(f"GET {url}: 401: authentication required; no credentials are configured for {identity}")
-    manager.end()
-    log = "".join(manager.log)
-    assert "url=" + url in log
+    until(lambda: [line for line in list(manager.log) if "url=" + url in line])
+    log = manager.whole_log()
     for secret in ("wrong battery", base64.b64encode(b"me:wrong battery").decode()):
         assert secret not in log + error
 
