@@ -96,8 +96,11 @@ static struct stream *file_stream(lua_State *L, int index, bool source)
 {
     if (!source)
         luaL_error(L, "a file cannot be a stage: put it first or last, or behind ocm.tee");
-    struct stream *stream = file_source_create(file_path(L, index, NULL));
+    bool tempfile;
+    struct stream *stream = file_source_create(file_path(L, index, &tempfile));
     lua_pop(L, 1);
+    if (tempfile && stream != NULL)
+        stream->subject = "a temporary file"; /* of which the user who reads of it cannot know the name */
     return stream;
 }
 

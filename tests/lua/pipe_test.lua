@@ -177,6 +177,7 @@ function TestFunctions.test_blob_digest_that_is_known_has_to_be_the_blobs()
     digest.value = nil
     unit.assertErrorMsgContains(" instead of the expected " .. algorithm .. ":nil", ocm.blob_digest, ocm.bytes "hello", digest)
   end
+  unit.assertErrorMsgContains("blob_digest: a temporary file: its digest is sha256:", ocm.blob_digest, ocm.tempfile():write "hallo", ocm.blob_digest(ocm.bytes "hello"))
   unit.assertEquals(ocm.blob_digest(ocm.bytes "hello", ocm.json.null).hashAlgorithm, "SHA-256")
   for _, other in ipairs { { hashAlgorithm = "NO-DIGEST" }, { normalisationAlgorithm = "ociArtifactDigest/v1" } } do
     local digest = ocm.blob_digest(ocm.bytes "hello")
