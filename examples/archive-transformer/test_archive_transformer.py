@@ -7,8 +7,6 @@ import itertools
 import json
 import lzma
 import os
-import shutil
-import signal
 import stat
 import subprocess
 import tarfile
@@ -348,7 +346,7 @@ def test_manager_is_told_when_the_plugin_is_killed_in_the_middle_and_the_next_on
     manager.send("blobTransformer", "TransformBlob", spec={"type": "ArchiveTransformer/v1", "to": "xz", "level": 9}, blob={"path": str(folder / "slow")}, **{"async": True})
     [run] = until(lambda: list(manager.tmp.glob("ocm-archive-transformer-*")))
     until(lambda: any(path.name.startswith("file-") and size > 0 for path, size in sizes(run).items()))
-    os.kill(manager.plugin_pid("archive-transformer"), signal.SIGKILL)
+    manager.kill_plugin("archive-transformer")
     answer = manager.receive()
     assert not answer["ok"]
     assert "EOF" in answer["error"] or "connection reset" in answer["error"]

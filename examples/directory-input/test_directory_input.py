@@ -4,7 +4,6 @@ import io
 import json
 import os
 import re
-import signal
 import socket
 import tarfile
 from pathlib import Path
@@ -299,9 +298,8 @@ def test_plugin_killed_while_it_archives_leaves_no_component_version(planted):
     os.truncate(planted.path / "tree/large.bin", 4 << 30)  # nothing but a hole, but it takes seconds
     small, large = ({"name": name, "input": {"type": "DirectoryInput/v1", "path": path}} for name, path in [("small", "tree/docs"), ("large", "tree")])
     command = planted.start("add", "cv", *planted.constructor({"name": "acme.org/it", "resources": [small, large]}))
-    pid = planted.plugin_pid("directory-input")
     until(lambda: any(size > 1_000_000 for run in planted.tmp.glob("ocm-*") for size in sizes(run).values()))
-    os.kill(pid, signal.SIGKILL)
+    planted.kill_plugin("directory-input")
     _, stderr = planted.finish(command)
     message = stderr[stderr.rindex("Error: "):]
     assert command.returncode == 1

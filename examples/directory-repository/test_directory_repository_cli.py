@@ -3,7 +3,6 @@ import hashlib
 import json
 import os
 import re
-import signal
 from contextlib import suppress
 
 import pytest
@@ -139,12 +138,11 @@ def test_plugin_killed_while_references_are_copied_leaves_nothing_half_made(diam
     text, before = descriptor.read_bytes(), contents(diamond.shelf)
     reader = pipe_at(descriptor)
     command = diamond.start("add", "cv", *diamond.constructor(root()), *COPY)
-    pid = diamond.plugin_pid("directory-repository")
     first, reader = reader(), pipe_at(descriptor)
     os.write(first, text)
     os.close(first)
     second = reader()
-    os.kill(pid, signal.SIGKILL)
+    diamond.kill_plugin("directory-repository")
     _, stderr = diamond.finish(command)
     os.close(second)
     assert command.returncode == 1

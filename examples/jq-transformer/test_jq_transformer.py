@@ -275,10 +275,9 @@ def test_manager_is_told_when_the_plugin_is_killed_in_the_middle_and_the_next_on
     (folder / "in").write_text("1")
     manager.send("blobTransformer", "TransformBlob", spec={"type": "JQTransformer/v1", "filter": "def f: f; f", "timeout": 3600}, blob={"path": str(folder / "in")}, **{"async": True})
     [run] = until(lambda: list(manager.tmp.glob("ocm-jq-transformer-*")))
-    killed = manager.plugin_pid("jq-transformer")
-    [jq] = until(lambda: children(killed))
+    [jq] = until(lambda: children(manager.plugin_pid("jq-transformer")))
     try:
-        os.kill(killed, signal.SIGKILL)
+        manager.kill_plugin("jq-transformer")
         answer = manager.receive()
         assert not answer["ok"]
         assert "EOF" in answer["error"] or "connection reset" in answer["error"]

@@ -3,9 +3,7 @@ RSA handler does the same; with the ocm CLI, component versions are signed and v
 import base64
 import hashlib
 import json
-import os
 import re
-import signal
 import textwrap
 from contextlib import suppress
 from pathlib import Path
@@ -433,7 +431,7 @@ def test_plugin_killed_while_it_signs_leaves_the_version_unsigned_and_whole(comp
     try:
         until(lambda: worker_ticks(pid) > 20)  # before, none has anything to do: this is the passphrase
     finally:
-        os.kill(pid, signal.SIGKILL)
+        component.kill_plugin("x509-signing")
     _, stderr = component.finish(command)
     assert command.returncode == 1
     assert "Error: signing failed: failed to sign from plugin \"x509-signing\": failed to send request to plugin: " in stderr

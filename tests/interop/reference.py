@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import tempfile
@@ -67,6 +68,18 @@ def program(name):
     return path
 
 
+def is_locked(directory):
+    with suppress(FileNotFoundError):
+        opened = os.open(directory, os.O_RDONLY)
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(opened)
+    return False
+
+
 class Home(Folder):
     """What a run of the CLI or the manager needs, removed at the end of the block:
 
@@ -118,6 +131,11 @@ class Home(Folder):
                         return int(process.name)
             return None
         return until(look)
+
+    def kill_plugin(self, name):
+        """Ends it by force; returns when nothing of it is left that has its run directory locked: the next plugin removes that when it starts."""
+        os.kill(self.plugin_pid(name), signal.SIGKILL)
+        until(lambda: not any(is_locked(run) for run in self.tmp.glob(f"ocm-{name}-*")))
 
     def settle(self):
         """Waits until the plugins have ended: most are sent SIGINT and not waited for. Their run directories go last."""

@@ -7,7 +7,7 @@ import time
 import pytest
 from faults import (ANYTHING, COMPARE, EVIL_CLOSE, MATCH, MINIMAL, SPIN, busy, closing, holds, in_flight, run_directories, script,
                     together)
-from harness import DEADLINE, Plugin, until
+from harness import Plugin, until
 
 SECOND = 10**9
 FORCED = 10 # seconds from a signal to the end of a process whose script never lets go
