@@ -66,8 +66,7 @@ bool tempdir_create(struct tempdir *dir, const char *id, struct error *e)
     return error_set(e, EAGAIN, "creating a run directory below %s: none stayed", parent());
 }
 
-/* Empties the directory that fd stands for, and closes it. Follows no links. */
-static void empty(int fd, int depth)
+void tempdir_empty(int fd, int depth)
 {
     DIR *entries = fdopendir(fd);
     if (entries == NULL) {
@@ -83,7 +82,7 @@ static void empty(int fd, int depth)
         int inner = openat(dirfd(entries), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (inner < 0)
             continue;
-        empty(inner, depth - 1);
+        tempdir_empty(inner, depth - 1);
         (void)unlinkat(dirfd(entries), entry->d_name, AT_REMOVEDIR);
     }
     closedir(entries);
@@ -100,7 +99,7 @@ static bool remove_if_dead(int parent_fd, const char *name)
     bool dead = fstat(fd, &status) == 0 && status.st_uid == geteuid() && faccessat(fd, marker, F_OK, 0) == 0 &&
                 flock(fd, LOCK_EX | LOCK_NB) == 0;
     if (dead && (contents = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) >= 0) {
-        empty(contents, DEPTH_LIMIT);
+        tempdir_empty(contents, DEPTH_LIMIT);
         dead = unlinkat(parent_fd, name, AT_REMOVEDIR) == 0;
     }
     close(fd);
@@ -152,7 +151,7 @@ void tempdir_remove(struct tempdir *dir)
         return;
     int contents = openat(dir->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (contents >= 0)
-        empty(contents, DEPTH_LIMIT);
+        tempdir_empty(contents, DEPTH_LIMIT);
     (void)rmdir(dir->path);
     close(dir->fd);
     dir->fd = -1;

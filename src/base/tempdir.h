@@ -2,7 +2,7 @@
 /* The run directory: `$TMPDIR/ocm-<id>-XXXXXX`, mode 0700, one a process, holding its socket and all its temporary files.
  *
  * Its owner keeps an flock on it, so that any later start can tell a directory whose process is gone from a living one,
- * and remove it.  Main thread, but for tempdir_file and tempdir_directory. */
+ * and remove it.  Main thread, but for tempdir_file, tempdir_directory and tempdir_empty. */
 #include "base/error.h"
 
 #include <limits.h>
@@ -28,3 +28,7 @@ bool tempdir_directory(const struct tempdir *dir, char *path, size_t size, struc
 
 /* Removes it with everything in it, and lets go of the lock. */
 void tempdir_remove(struct tempdir *dir);
+
+/* Empties the directory that fd stands for, read-only folders in it, too, and closes it.  Follows no links.  `depth`: of the folders below it;
+ * what is deeper is left, and so is, silently, what cannot be removed. */
+void tempdir_empty(int fd, int depth);

@@ -1,6 +1,7 @@
 /* See extract.h.  The directory of the last entry stays open: entries mostly follow their neighbours. */
 #include "work/extract.h"
 #include "base/buffer.h"
+#include "base/tempdir.h"
 #include "base/text.h"
 
 #include <dirent.h>
@@ -96,26 +97,6 @@ bool extract_open(struct extract *x, struct error *e)
     return false;
 }
 
-/* Removes what is in the directory; takes fd. */
-static void empty(int fd, int depth)
-{
-    DIR *entries = fdopendir(fd);
-    if (entries == NULL) {
-        close(fd);
-        return;
-    }
-    for (const struct dirent *entry; (entry = readdir(entries)) != NULL;) {
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 || unlinkat(fd, entry->d_name, 0) == 0 || depth == 0)
-            continue;
-        int inner = openat(fd, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (inner < 0)
-            continue;
-        empty(inner, depth - 1);
-        (void)unlinkat(fd, entry->d_name, AT_REMOVEDIR);
-    }
-    closedir(entries);
-}
-
 static void forget_parent(struct extract *x)
 {
     if (x->parent_fd >= 0 && x->parent_fd != x->stage)
@@ -129,7 +110,7 @@ void extract_free(struct extract *x)
         return;
     forget_parent(x);
     if (x->stage >= 0) {
-        empty(x->stage, EXTRACT_DEPTH);
+        tempdir_empty(x->stage, EXTRACT_DEPTH);
         (void)unlinkat(x->above, x->name, AT_REMOVEDIR);
     }
     if (x->above >= 0)
